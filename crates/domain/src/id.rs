@@ -1,0 +1,92 @@
+//! Typed ids: a prefix and 128 bits, the first 48 of them the time, so that they sort by age.
+
+use std::fmt;
+
+use keyway_secret::Entropy;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::time::Time;
+
+/// Crockford's alphabet without the letters that look like digits, in lower case.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const DIGITS: usize = 26;
+
+fn write_base32(f: &mut fmt::Formatter<'_>, prefix: &str, number: u128) -> fmt::Result {
+    let mut text = [0; DIGITS];
+    let mut rest = number;
+    for place in text.iter_mut().rev() {
+        *place = ALPHABET[usize::try_from(rest & 31).expect("five bits fit")];
+        rest >>= 5;
+    }
+    f.write_str(prefix)?;
+    f.write_str(std::str::from_utf8(&text).expect("the alphabet is ASCII"))
+}
+
+fn parse_base32(text: &str) -> Option<u128> {
+    // 26 digits of five bits are 130: the first may only be 0 to 7.
+    if text.len() != DIGITS || text.as_bytes()[0] > b'7' {
+        return None;
+    }
+    text.bytes().try_fold(0_u128, |number, byte| {
+        let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
+        Some((number << 5) | u128::try_from(digit).ok()?)
+    })
+}
+
+fn draw(now: Time, entropy: &mut dyn Entropy) -> u128 {
+    let ms = u128::try_from(now.0.max(0)).expect("not negative") & 0xffff_ffff_ffff;
+    (ms << 80) | (entropy.u128() >> 48)
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u128);
+
+        impl $name {
+            /// What the text form starts with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id.
+            pub fn new(now: Time, entropy: &mut dyn Entropy) -> Self {
+                Self(draw(now, entropy))
+            }
+
+            /// Reads the text form; only the one canonical spelling.
+            pub fn parse(text: &str) -> Option<Self> {
+                parse_base32(text.strip_prefix($prefix)?).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_base32(f, $prefix, self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| {
+                    serde::de::Error::custom(concat!("not an id; it looks like ", $prefix, "…"))
+                })
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// One merchant of the platform.
+    AccountId = "acct_";
+    /// Something that authenticates.
+    CredentialId = "cred_";
+    /// Something that happened.
+    EventId = "evt_";
+}

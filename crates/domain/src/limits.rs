@@ -1,0 +1,46 @@
+//! Every bound in the product, each with its reason.
+
+/// Characters of a name: fits a table cell and every label seen in the field.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Live credentials of one account: beyond it something is creating keys in a loop.
+pub const CREDENTIALS_PER_ACCOUNT_MAX: u64 = 10_000;
+/// Address ranges of one credential: a firewall, not a routing table.
+pub const ADDRESSES_MAX: usize = 64;
+/// Resources of a scheme: a grant is two bits each in one 128-bit word.
+pub const RESOURCES_MAX: usize = 60;
+/// Routes of a scheme.
+pub const ROUTES_MAX: usize = 1_000;
+/// Kinds of a scheme: an index record has one byte for it, and nobody explains more to merchants.
+pub const KINDS_MAX: usize = 16;
+/// Bytes of a scheme file.
+pub const SCHEME_BYTES_MAX: usize = 256 * 1024;
+/// A presented credential or header longer than this is refused unread.
+pub const CREDENTIAL_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a request target that verification looks at.
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a management request.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a batch (import, batch verification): a thousand entries with room.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Entries of a batch.
+pub const BATCH_MAX: usize = 1_000;
+/// Nesting of a JSON body; nothing we accept needs more than five.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Entries of a page, and how many a caller gets who does not say.
+pub const PAGE_MAX: u32 = 200;
+/// Default size of a page.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Live secrets of one credential.
+pub const LIVE_SECRETS_MAX: usize = 2;
+/// Ended secrets that a credential remembers, newest first.
+pub const ENDED_SECRETS_KEPT: usize = 20;
+/// No expiry lies further away than this: "never" is said by leaving it out.
+pub const LIFETIME_DAYS_MAX: i64 = 3_660;
+/// Ended secrets stay in the index this long, so that a refusal can say why.
+pub const ENDED_REMEMBERED_DAYS: i64 = 90;
+/// An idempotency key is remembered this long.
+pub const IDEMPOTENCY_HOURS: i64 = 24;
+/// Printable characters of an idempotency key.
+pub const IDEMPOTENCY_KEY_MAX: usize = 255;
+/// Requests a window that a rate limit may name.
+pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
