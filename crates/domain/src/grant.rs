@@ -120,7 +120,7 @@ impl Grant {
         column
     }
 
-    /// Reads a column. A resource that the scheme no longer has grants nothing.
+    /// Reads a column; `None` if it names a resource that the scheme no longer has.
     pub fn from_column(column: &str, place: impl Fn(&str) -> Option<u8>) -> Option<Self> {
         if column == "*" {
             return Some(Self::Everything);
@@ -128,7 +128,7 @@ impl Grant {
         let mut grant = Self::NONE;
         for entry in column.split_ascii_whitespace() {
             let (name, letters) = entry.split_once(':')?;
-            let Some(resource) = place(name) else { continue };
+            let resource = place(name)?;
             for letter in letters.chars() {
                 let action = match letter {
                     'r' => Action::Read,

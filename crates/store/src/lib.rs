@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Where Keyway keeps what it knows. The only place with SQL.
+//!
+//! One SQL text serves every engine: `$N` parameters, four value types, no engine functions. A
+//! transaction is a plain synchronous closure ([`Db::write`], [`Db::read`]), so that no mail, no
+//! HTTP call and no await can happen inside one. Every file beside `db` is one aggregate.
+
+pub mod accounts;
+pub mod changes;
+pub mod credentials;
+pub mod events;
+pub mod idempotency;
+pub mod settings;
+pub mod usage;
+
+mod db;
+mod migrate;
+mod sqlite;
+mod value;
+
+pub use changes::{Change, Follower};
+pub use credentials::Rules;
+pub use db::{Db, Options, Tx};
+pub use migrate::SCHEMA_VERSION;
+pub use value::DbError;

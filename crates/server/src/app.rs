@@ -1,0 +1,236 @@
+//! A running Keyway: the store, the engines over it, and the one clock.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use keyway_domain::id::AccountId;
+use keyway_domain::scheme::Scheme;
+use keyway_domain::time::Time;
+use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
+use keyway_store::accounts::{self, Account, OPERATOR};
+use keyway_store::{Change, Db, DbError, Follower, Options, Rules, Tx, credentials, settings};
+
+use crate::clock::Clock;
+use crate::commands::imports::IMPORTED;
+use crate::schemes;
+use crate::verify::Engine;
+
+/// A scheme in use: its engine, and how its credentials are stored. There are two: the platform's,
+/// and the operator's own tokens.
+pub struct Realm {
+    /// Judges requests.
+    pub engine: Engine,
+    /// Reads and writes credentials.
+    pub rules: Rules,
+}
+
+/// A running Keyway.
+pub struct App {
+    /// The store.
+    pub db: Db,
+    /// The merchants' credentials.
+    pub platform: Arc<Realm>,
+    /// The operator's tokens.
+    pub operator: Arc<Realm>,
+    /// The keys in use.
+    pub keys: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    /// The name of this process in shared counters.
+    pub node: String,
+    /// Rows that were refused at loading because their seal or content was wrong.
+    pub refused_rows: AtomicU64,
+    /// Whether the last write or flush reached the database.
+    pub store_well: AtomicBool,
+}
+
+/// Why Keyway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database.
+    #[error("the database can't be opened: {0}")]
+    Db(#[from] DbError),
+    /// Another root key.
+    #[error(
+        "this database belongs to another root key; start with the key file that lay beside it \
+         when it was made (nothing was changed)"
+    )]
+    WrongRootKey,
+    /// Another scheme.
+    #[error(
+        "this database serves the scheme `{found}`, not `{wanted}`; use `--scheme {found}` or \
+         another data folder"
+    )]
+    WrongScheme {
+        /// The scheme it serves.
+        found: String,
+        /// The scheme that was asked for.
+        wanted: String,
+    },
+}
+
+const FINGERPRINT: &str = "root_key_fingerprint";
+const SCHEME: &str = "scheme";
+
+/// What a Keyway is opened with.
+pub struct Opening {
+    /// The platform's rules.
+    pub scheme: Scheme,
+    /// The root of all keys.
+    pub root: RootKey,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How the database is opened.
+    pub options: Options,
+}
+
+impl App {
+    /// Opens the database and loads every credential; ready when it returns.
+    pub async fn open(path: &Path, opening: Opening) -> Result<Arc<Self>, OpenError> {
+        let Opening { scheme, root, clock, options } = opening;
+        let db = Db::open(path, &options)?;
+        let keys = Arc::new(Keyring::derive(&root));
+        let scheme = Arc::new(scheme);
+        belongs(&db, &keys, &scheme, clock.now()).await?;
+        let node = u16::try_from(OsEntropy.u128() >> 112).unwrap_or(0);
+        let realm = |scheme: Arc<Scheme>, room| {
+            let rules = Rules { scheme: Arc::clone(&scheme), seals: keys.rows.clone() };
+            let engine = Engine::new(scheme, Arc::clone(&keys), Arc::clone(&clock), node, room);
+            Arc::new(Realm { engine, rules })
+        };
+        let known = db.read(credentials::count_secrets).await?;
+        let app = Arc::new(Self {
+            platform: realm(scheme, known),
+            operator: realm(Arc::new(schemes::operator()), 64),
+            db,
+            keys,
+            node: format!("{:032x}", OsEntropy.u128()),
+            clock,
+            refused_rows: AtomicU64::new(0),
+            store_well: AtomicBool::new(true),
+        });
+        app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
+        app.load().await?;
+        Ok(app)
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The realm that an account's credentials belong to.
+    pub fn realm(&self, account: AccountId) -> &Arc<Realm> {
+        if account == OPERATOR { &self.operator } else { &self.platform }
+    }
+
+    async fn load(self: &Arc<Self>) -> Result<(), DbError> {
+        let started = self.now();
+        let app = Arc::clone(self);
+        let imported = self
+            .db
+            .read(move |tx| {
+                accounts::each(tx, |account| app.platform.engine.index.apply_account(&account))?;
+                app.load_realm(tx, &app.operator, credentials::Realm::Operator)?;
+                app.load_realm(tx, &app.platform, credentials::Realm::Platform)?;
+                settings::find(tx, IMPORTED)
+            })
+            .await?;
+        if imported.is_some() {
+            self.platform.engine.set_imported();
+        }
+        self.platform.engine.set_ready();
+        self.operator.engine.set_ready();
+        tracing::info!(
+            secrets = self.platform.engine.index.len(),
+            milliseconds = self.now().0 - started.0,
+            "every credential is loaded; ready"
+        );
+        Ok(())
+    }
+
+    fn load_realm(
+        &self,
+        tx: &mut Tx<'_>,
+        realm: &Realm,
+        whose: credentials::Realm,
+    ) -> Result<(), DbError> {
+        const REPORT_EVERY: u64 = 500_000;
+        let now = self.now();
+        let mut loaded = 0_u64;
+        credentials::each(tx, &realm.rules, whose, |credential| match credential {
+            Ok(credential) => {
+                realm.engine.index.apply(&credential, now);
+                loaded += 1;
+                if loaded.is_multiple_of(REPORT_EVERY) {
+                    tracing::info!(loaded, "loading credentials");
+                }
+            }
+            Err((id, error)) => {
+                self.refused_rows.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(credential = %id, %error, "a stored credential is refused");
+            }
+        })
+    }
+}
+
+/// Feeds the indexes after each commit; does not keep the app alive.
+struct Following(Weak<App>);
+
+impl Follower for Following {
+    fn apply(&self, changes: &[Change]) {
+        if let Some(app) = self.0.upgrade() {
+            app.apply(changes);
+        }
+    }
+}
+
+impl App {
+    fn apply(&self, changes: &[Change]) {
+        let now = self.now();
+        for change in changes {
+            match change {
+                Change::Credential(credential) => {
+                    self.realm(credential.account).engine.index.apply(credential, now);
+                }
+                Change::Account(account) => {
+                    self.platform.engine.index.apply_account(account);
+                }
+            }
+        }
+    }
+}
+
+/// Checks that the database belongs to this root key and scheme; a new one does from now on.
+async fn belongs(db: &Db, keys: &Keyring, scheme: &Scheme, now: Time) -> Result<(), OpenError> {
+    let fingerprint = keys.fingerprint.to_vec();
+    let name = scheme.name.clone();
+    let wanted = name.clone();
+    let (key_fits, found) = db
+        .write(now, move |tx| {
+            let found = settings::find(tx, FINGERPRINT)?;
+            if found.is_none() {
+                settings::save(tx, FINGERPRINT, &fingerprint)?;
+                settings::save(tx, SCHEME, name.as_bytes())?;
+                accounts::insert(tx, &operator_account(now))?;
+            }
+            let key_fits = found.is_none_or(|found| found == fingerprint);
+            let scheme = settings::find(tx, SCHEME)?.unwrap_or_default();
+            Ok::<_, DbError>((key_fits, String::from_utf8_lossy(&scheme).into_owned()))
+        })
+        .await?;
+    if !key_fits {
+        return Err(OpenError::WrongRootKey);
+    }
+    if found == wanted { Ok(()) } else { Err(OpenError::WrongScheme { found, wanted }) }
+}
+
+fn operator_account(now: Time) -> Account {
+    Account {
+        id: OPERATOR,
+        external_id: None,
+        name: "The platform itself".to_owned(),
+        suspended: false,
+        created_at: now,
+    }
+}

@@ -1,0 +1,121 @@
+//! Commands: each function is one transaction that loads, lets a pure function decide, saves, and
+//! records what happened. Nothing is sent from here.
+
+pub mod accounts;
+pub mod credentials;
+pub mod imports;
+
+use std::sync::Arc;
+
+use keyway_domain::actor::{Actor, NotPermitted, Permit, StepUp, admit};
+use keyway_domain::event::{Event, Happened};
+use keyway_domain::id::{AccountId, EventId};
+use keyway_domain::lifecycle::Refusal;
+use keyway_domain::scheme::{Act, Kind};
+use keyway_domain::time::Time;
+use keyway_secret::{Keyring, OsEntropy};
+use keyway_store::{DbError, Tx, events};
+
+use crate::app::Realm;
+
+/// Why a command did nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing, or it is another account's: nobody learns which.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// A field is wrong.
+    #[error("{message}")]
+    Invalid {
+        /// The field, as a path into the body.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The state does not allow it.
+    #[error("{message}")]
+    Conflict {
+        /// A stable word for it.
+        code: &'static str,
+        /// What is in the way.
+        message: String,
+    },
+    /// The credential's life does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// This actor may not.
+    #[error(transparent)]
+    NotPermitted(#[from] NotPermitted),
+    /// The database could not.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl Error {
+    pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.to_owned(), message: message.into() }
+    }
+}
+
+/// What a command knows of its circumstances: one instant, one caller.
+#[derive(Clone)]
+pub struct Moment {
+    /// The command's one instant.
+    pub now: Time,
+    /// Who acts.
+    pub actor: Actor,
+    /// The proof he gave for this act.
+    pub step_up: Option<StepUp>,
+    /// The request in which he acts.
+    pub request_id: String,
+    /// The keys in use.
+    pub keys: Arc<Keyring>,
+    /// The realm of what he acts on.
+    pub realm: Arc<Realm>,
+}
+
+impl Moment {
+    fn permit(&self, kind: &Kind, act: Act) -> Result<Permit, NotPermitted> {
+        admit(kind, act, &self.actor, self.step_up)
+    }
+
+    fn record(
+        &self,
+        tx: &mut Tx<'_>,
+        account: AccountId,
+        subject: String,
+        happened: Happened,
+    ) -> Result<(), DbError> {
+        let event = Event {
+            id: EventId::new(self.now, &mut OsEntropy),
+            at: self.now,
+            account,
+            kind: happened.kind.as_str().to_owned(),
+            subject,
+            actor: self.actor.clone(),
+            step_up: self.step_up,
+            request_id: Some(self.request_id.clone()),
+            before: happened.before,
+            after: happened.after,
+        };
+        events::append(tx, &event)
+    }
+}
+
+/// A name as people write it: not empty, not endless, without control characters.
+pub(crate) fn checked_name(field: &str, name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    let chars = name.chars().count();
+    let max = keyway_domain::limits::NAME_CHARS_MAX;
+    if chars == 0 || chars > max {
+        return Err(Error::invalid(field, format!("a name has 1 to {max} characters")));
+    }
+    // Directional overrides could make one name look like another.
+    let bad = |c: char| {
+        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if name.chars().any(bad) {
+        return Err(Error::invalid(field, "a name holds no control characters"));
+    }
+    Ok(name.to_owned())
+}

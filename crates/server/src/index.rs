@@ -1,0 +1,417 @@
+//! Every credential in memory: digest → what a verdict needs, read without locks.
+//!
+//! A miss is final: a forged key costs a hash and a look, never a query. Records are 128 bytes in
+//! segments that never move; the table over them is one flat array, replaced whole when it grows.
+//! One writer (the store's, after each commit) changes it; readers see each record whole.
+
+mod pool;
+mod record;
+mod table;
+
+pub use record::Entry;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use ipnet::IpNet;
+use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
+use keyway_domain::id::AccountId;
+use keyway_domain::limits::ENDED_REMEMBERED_DAYS;
+use keyway_domain::scheme::Scheme;
+use keyway_domain::time::{DAY_MS, Time};
+use keyway_secret::{Digest, DigestPrefix};
+use keyway_store::accounts::Account;
+
+use pool::Pool;
+use record::Record;
+use table::Table;
+
+/// All credentials of a deployment.
+pub struct Index {
+    scheme: Arc<Scheme>,
+    table: ArcSwap<Table>,
+    records: Pool<Record>,
+    accounts: Pool<OnceLock<IndexedAccount>>,
+    names: Pool<OnceLock<Box<str>>>,
+    addresses: Pool<OnceLock<Box<[IpNet]>>>,
+    rates: Pool<OnceLock<RateLimit>>,
+    sealed: Pool<OnceLock<Sealed>>,
+    writer: Mutex<Writer>,
+    /// Secrets that are known, and how many bytes they take.
+    count: AtomicU64,
+}
+
+/// An account as verification sees it.
+pub struct IndexedAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// The platform's own id of it.
+    pub external_id: ArcSwapOption<String>,
+    suspended: AtomicBool,
+}
+
+/// A recoverable secret, as sealed, and what it is sealed to.
+pub struct Sealed {
+    /// The sealed bytes.
+    pub bytes: Box<[u8]>,
+    /// The public id that goes with it.
+    pub public_id: Box<str>,
+}
+
+/// What only the writer needs.
+struct Writer {
+    accounts: HashMap<AccountId, u32>,
+    addresses: HashMap<Vec<IpNet>, u32>,
+    rates: HashMap<RateLimit, u32>,
+    free: Vec<u32>,
+}
+
+/// A rate limit after one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateState {
+    /// Requests a window.
+    pub limit: u32,
+    /// Requests left.
+    pub remaining: u32,
+    /// Milliseconds until all of them are back; for a refused request, until one is.
+    pub reset_ms: u64,
+}
+
+impl Index {
+    /// An empty index with room for so many secrets.
+    pub fn new(scheme: Arc<Scheme>, room: u64) -> Self {
+        let index = Self {
+            scheme,
+            table: ArcSwap::from_pointee(Table::with_room_for(room)),
+            records: Pool::new(),
+            accounts: Pool::new(),
+            names: Pool::new(),
+            addresses: Pool::new(),
+            rates: Pool::new(),
+            sealed: Pool::new(),
+            writer: Mutex::new(Writer {
+                accounts: HashMap::new(),
+                addresses: HashMap::new(),
+                rates: HashMap::new(),
+                free: Vec::new(),
+            }),
+            count: AtomicU64::new(0),
+        };
+        // Place 0 of these says "none".
+        index.addresses.grow();
+        index.rates.grow();
+        index.sealed.grow();
+        index
+    }
+
+    /// What is known of a digest. Lock-free; a miss is final.
+    pub fn find(&self, digest: &Digest) -> Option<Entry> {
+        self.find_prefix(digest.prefix())
+    }
+
+    /// What is known of the first 128 bits of a digest.
+    pub fn find_prefix(&self, digest: DigestPrefix) -> Option<Entry> {
+        let table = self.table.load();
+        table
+            .candidates(digest)
+            .find_map(|slot| self.records.at(slot).and_then(|record| record.read(slot, digest)))
+    }
+
+    /// The entry in a slot, for counters that were noted by slot.
+    pub fn entry(&self, slot: u32) -> Option<Entry> {
+        self.records.at(slot)?.entry(slot)
+    }
+
+    /// How many secrets are known, ended ones included.
+    pub fn len(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// An entry's account.
+    pub fn account(&self, entry: &Entry) -> Option<&IndexedAccount> {
+        self.accounts.at(entry.account)?.get()
+    }
+
+    /// An entry's name.
+    pub fn name(&self, entry: &Entry) -> &str {
+        self.names.at(entry.name).and_then(OnceLock::get).map_or("", |name| name)
+    }
+
+    /// An entry's sealed secret.
+    pub fn sealed(&self, entry: &Entry) -> Option<&Sealed> {
+        self.sealed.at(entry.sealed)?.get()
+    }
+
+    /// Whether requests may come from the address. Without an address, only if there is no list.
+    pub fn address_allowed(&self, entry: &Entry, address: Option<IpAddr>) -> bool {
+        if entry.addresses == 0 {
+            return true;
+        }
+        let Some(list) = self.addresses.at(entry.addresses).and_then(OnceLock::get) else {
+            return false;
+        };
+        address.is_some_and(|address| {
+            // A v4 client on a v6 socket is the v4 client that the list names.
+            let address = address.to_canonical();
+            list.iter().any(|range| range.contains(&address))
+        })
+    }
+
+    /// Counts an allowed request; whether it is the secret's first in this minute.
+    pub fn note_allowed(&self, entry: &Entry, minute: u32) -> (bool, bool) {
+        let Some(record) = self.records.at(entry.slot) else { return (false, false) };
+        let first_since_taken = record.allowed.fetch_add(1, Ordering::Relaxed) == 0;
+        let first_this_minute = record.minute.load(Ordering::Relaxed) != minute
+            && record.minute.swap(minute, Ordering::Relaxed) != minute;
+        (first_since_taken, first_this_minute)
+    }
+
+    /// Takes the allowed requests of a slot out of its counter.
+    pub fn take_allowed(&self, slot: u32) -> u32 {
+        self.records.at(slot).map_or(0, |record| record.allowed.swap(0, Ordering::Relaxed))
+    }
+
+    /// Takes one request from the credential's rate limit: the generic cell rate algorithm, one
+    /// compare-and-swap. `None` without a limit; `Err` when it is used up.
+    pub fn take_rate(&self, entry: &Entry, now: Time) -> Option<Result<RateState, RateState>> {
+        let rule = *self.rates.at(entry.rate)?.get()?;
+        let record = self.records.at(entry.rate_slot)?;
+        let now_us = u64::try_from(now.0).unwrap_or(0).saturating_mul(1000);
+        let window = u64::from(rule.window_ms) * 1000;
+        let each = (window / u64::from(rule.requests)).max(1);
+        let state = |arrival: u64| RateState {
+            limit: rule.requests,
+            remaining: u32::try_from((now_us + window).saturating_sub(arrival) / each).unwrap_or(0),
+            reset_ms: arrival.saturating_sub(now_us).div_ceil(1000),
+        };
+        let mut arrival = record.arrival.load(Ordering::Relaxed);
+        loop {
+            // A clock that went back must not lock anyone out for longer than a window.
+            let from = arrival.clamp(now_us, now_us + window);
+            let next = from + each;
+            if next > now_us + window {
+                let wait = RateState {
+                    limit: rule.requests,
+                    remaining: 0,
+                    reset_ms: (next - now_us - window).div_ceil(1000),
+                };
+                return Some(Err(wait));
+            }
+            match record.arrival.compare_exchange_weak(
+                arrival,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(Ok(state(next))),
+                Err(other) => arrival = other,
+            }
+        }
+    }
+
+    /// Takes over an account as it is now.
+    pub fn apply_account(&self, account: &Account) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = self.account_place(&mut writer, account.id) else { return };
+        if let Some(indexed) = self.accounts.at(place).and_then(OnceLock::get) {
+            indexed.external_id.store(account.external_id.clone().map(Arc::new));
+            indexed.suspended.store(account.suspended, Ordering::Release);
+        }
+    }
+
+    /// Takes over a credential as it is now.
+    pub fn apply(&self, credential: &Credential, now: Time) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(what) = self.apply_locked(&mut writer, credential, now) {
+            // Fail closed: what can't be indexed is not accepted.
+            tracing::error!(credential = %credential.id, "not indexed, and so refused: {what}");
+        }
+    }
+
+    fn apply_locked(
+        &self,
+        writer: &mut Writer,
+        credential: &Credential,
+        now: Time,
+    ) -> Result<(), &'static str> {
+        let kind = self.scheme.kind_place(&credential.kind);
+        let kind = kind.ok_or("its kind is not in the scheme")?;
+        let account = self.account_place(writer, credential.account).ok_or("the index is full")?;
+        let rate = credential.rate.or(self.scheme.rates[credential.environment as usize]);
+        let mut shared: Option<Entry> = None;
+        for secret in &credential.secrets {
+            let (ends_at, ends_by_expiry) = ends(credential, secret);
+            let digest = secret.digest.prefix();
+            let known = self.find_prefix(digest);
+            if known.is_none() && ends_at.plus_ms(ENDED_REMEMBERED_DAYS * DAY_MS) < now {
+                continue;
+            }
+            let slot = match &known {
+                Some(entry) => entry.slot,
+                None => self.free_slot(writer).ok_or("the index is full")?,
+            };
+            let rate_slot = shared.or(known).map_or(slot, |entry| entry.rate_slot);
+            let name = match shared.or(known).filter(|entry| self.name(entry) == credential.name) {
+                Some(entry) => entry.name,
+                None => self.add(&self.names, credential.name.as_str().into())?,
+            };
+            let sealed = match (&known, &secret.sealed) {
+                (Some(entry), _) => entry.sealed,
+                (None, Some(bytes)) => {
+                    let public_id = secret.public_id.as_deref().unwrap_or("").into();
+                    self.add(&self.sealed, Sealed { bytes: bytes.as_slice().into(), public_id })?
+                }
+                (None, None) => 0,
+            };
+            let entry = Entry {
+                slot,
+                credential: credential.id,
+                ends_at,
+                ends_by_expiry,
+                kind,
+                environment: credential.environment,
+                grant: credential.grant,
+                secret: secret.number,
+                account,
+                name,
+                addresses: self.address_place(writer, &credential.addresses)?,
+                rate: self.rate_place(writer, rate)?,
+                sealed,
+                rate_slot,
+            };
+            self.records.at(slot).ok_or("the index is full")?.write(digest, &entry);
+            if known.is_none() {
+                self.link(digest, slot);
+            }
+            shared.get_or_insert(entry);
+        }
+        Ok(())
+    }
+
+    /// Forgets secrets that ended long ago, so that their places can be used again.
+    pub fn forget_ended(&self, before: Time) -> u64 {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = Table::with_room_for(self.len());
+        let mut forgotten = 0;
+        let already: std::collections::HashSet<u32> = writer.free.iter().copied().collect();
+        for slot in (0..self.records.len()).filter(|slot| !already.contains(slot)) {
+            let Some(record) = self.records.at(slot) else { continue };
+            let Some(entry) = record.entry(slot) else { continue };
+            if entry.ends_at < before && record.allowed.load(Ordering::Relaxed) == 0 {
+                writer.free.push(slot);
+                forgotten += 1;
+            } else {
+                table.insert(record.digest(), slot);
+            }
+        }
+        self.table.store(Arc::new(table));
+        self.count.fetch_sub(forgotten, Ordering::Relaxed);
+        forgotten
+    }
+
+    fn free_slot(&self, writer: &mut Writer) -> Option<u32> {
+        writer.free.pop().or_else(|| self.records.grow().map(|(slot, _)| slot))
+    }
+
+    /// Puts a new record into the table, growing it first if needed.
+    fn link(&self, digest: DigestPrefix, slot: u32) {
+        let table = self.table.load_full();
+        if table.is_full() {
+            let larger = Table::with_room_for(self.len() * 2);
+            // Every known record goes over; readers use the old table until the new one is whole.
+            for known in 0..self.records.len() {
+                let Some(record) = self.records.at(known) else { continue };
+                if known != slot && table.candidates(record.digest()).any(|other| other == known) {
+                    larger.insert(record.digest(), known);
+                }
+            }
+            larger.insert(digest, slot);
+            self.table.store(Arc::new(larger));
+        } else {
+            table.insert(digest, slot);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn add<T>(&self, pool: &Pool<OnceLock<T>>, element: T) -> Result<u32, &'static str> {
+        let (place, cell) = pool.grow().ok_or("the index is full")?;
+        // The cell is new: only this writer knows its place.
+        let _ = cell.set(element);
+        Ok(place)
+    }
+
+    fn account_place(&self, writer: &mut Writer, id: AccountId) -> Option<u32> {
+        if let Some(place) = writer.accounts.get(&id) {
+            return Some(*place);
+        }
+        let account = IndexedAccount {
+            id,
+            external_id: ArcSwapOption::empty(),
+            suspended: AtomicBool::new(false),
+        };
+        let place = self.add(&self.accounts, account).ok()?;
+        writer.accounts.insert(id, place);
+        Some(place)
+    }
+
+    fn address_place(&self, writer: &mut Writer, list: &[IpNet]) -> Result<u32, &'static str> {
+        if list.is_empty() {
+            return Ok(0);
+        }
+        if let Some(place) = writer.addresses.get(list) {
+            return Ok(*place);
+        }
+        let place = self.add(&self.addresses, list.into())?;
+        writer.addresses.insert(list.to_vec(), place);
+        Ok(place)
+    }
+
+    fn rate_place(&self, writer: &mut Writer, rate: Option<RateLimit>) -> Result<u32, &'static str> {
+        let Some(rate) = rate else { return Ok(0) };
+        if let Some(place) = writer.rates.get(&rate) {
+            return Ok(*place);
+        }
+        let place = self.add(&self.rates, rate)?;
+        writer.rates.insert(rate, place);
+        Ok(place)
+    }
+}
+
+impl IndexedAccount {
+    /// Whether all its credentials are refused for now.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Acquire)
+    }
+
+    /// Whether it is the account that the platform or Keyway calls so.
+    pub fn is_called(&self, name: &str) -> bool {
+        let external = self.external_id.load();
+        external.as_deref().is_some_and(|external| external == name)
+            || AccountId::parse(name) == Some(self.id)
+    }
+}
+
+/// When a secret is first refused, and whether that is its credential's expiry.
+fn ends(credential: &Credential, secret: &Secret) -> (Time, bool) {
+    let own = match secret.state {
+        SecretState::Current => Time::NEVER,
+        SecretState::Retiring { until } => until,
+        SecretState::Ended { at, .. } => at,
+    };
+    let own = match credential.status {
+        Status::Live => own,
+        Status::Revoked { at } | Status::Deleted { at } => own.min(at),
+    };
+    match credential.expires_at {
+        Some(at) if at <= own => (at, true),
+        _ => (own, false),
+    }
+}

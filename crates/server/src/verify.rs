@@ -1,0 +1,404 @@
+//! The hot path: extract, digest, look up, judge. No await, no query, no lock that another request
+//! could hold for long.
+
+mod answer;
+mod canonical_json;
+mod present;
+mod request_id;
+mod salts;
+mod signature;
+mod token;
+
+pub use answer::Answered;
+pub use present::{HeaderPairs, Headers, One};
+pub use request_id::{Decision, RequestId};
+pub(crate) use signature::sealing_place;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use keyway_domain::Environment;
+use keyway_domain::grant::{Action, Need};
+use keyway_domain::scheme::{Act, Presented, Scheme, is_canonical};
+use keyway_domain::time::Time;
+use keyway_domain::verdict::{Access, Facts, Reason, Wanted, judge};
+use keyway_secret::{Keyring, imported_sha256, imported_sha512};
+
+use crate::clock::Clock;
+use crate::index::{Entry, Index, RateState};
+use crate::usage::Usage;
+use present::{Extracted, Refused};
+use salts::Salts;
+
+/// Everything that verification needs, and nothing that can block it.
+pub struct Engine {
+    /// The platform's rules.
+    pub scheme: Arc<Scheme>,
+    /// The keys in use.
+    pub keys: Arc<Keyring>,
+    /// Every credential.
+    pub index: Index,
+    /// What was counted since the last flush.
+    pub usage: Usage,
+    clock: Arc<dyn Clock>,
+    salts: Salts,
+    /// Text that every secret of the scheme starts with, to find one where it does not belong.
+    secret_prefixes: Vec<String>,
+    /// Whether keys were imported by their hash, so that a miss is looked up under it too.
+    imported: AtomicBool,
+    ready: AtomicBool,
+    node: u16,
+    sequence: AtomicU32,
+}
+
+/// A request to judge.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// Its method; empty when resource and action are named instead.
+    pub method: &'a str,
+    /// Its path and query as they came over the wire.
+    pub target: &'a str,
+    /// The resource and action it is about, in place of method and path.
+    pub named: Option<(&'a str, Action)>,
+    /// The environment that the endpoint serves.
+    pub environment: Option<Environment>,
+    /// Where it comes from.
+    pub address: Option<IpAddr>,
+    /// Whose target it is, if the API knows.
+    pub account: Option<&'a str>,
+    /// Its body, where a signature covers it.
+    pub body: Option<&'a [u8]>,
+}
+
+/// What was decided, and everything needed to say so.
+#[derive(Debug)]
+pub struct Judged {
+    /// Allowed, or the one reason why not.
+    pub verdict: Result<(), Reason>,
+    /// The secret, if the credential was recognised.
+    pub entry: Option<Entry>,
+    /// Finds this decision again.
+    pub request: RequestId,
+    /// The credential's rate limit after this request.
+    pub rate: Option<RateState>,
+    /// What exactly is malformed.
+    pub detail: &'static str,
+    /// What the route needs.
+    pub need: Option<Need>,
+    /// A login's token, when the request was a login.
+    pub login: Option<(String, Time)>,
+}
+
+/// What the judging steps pass along.
+struct Draft {
+    entry: Option<Entry>,
+    rate: Option<RateState>,
+    detail: &'static str,
+    access: Access,
+}
+
+impl Engine {
+    /// An engine without credentials; not ready until [`Engine::set_ready`].
+    pub fn new(
+        scheme: Arc<Scheme>,
+        keys: Arc<Keyring>,
+        clock: Arc<dyn Clock>,
+        node: u16,
+        room: u64,
+    ) -> Self {
+        let mut secret_prefixes: Vec<String> = Vec::new();
+        for kind in &scheme.kinds {
+            // A readable credential is public by nature; in a URL it tells nobody anything.
+            let is_public = kind.act(Act::Reveal).is_some();
+            for environment in Environment::ALL {
+                let prefix = kind.secret.prefix(environment).to_owned();
+                if !is_public && !secret_prefixes.contains(&prefix) {
+                    secret_prefixes.push(prefix);
+                }
+            }
+        }
+        Self {
+            index: Index::new(Arc::clone(&scheme), room),
+            usage: Usage::new(),
+            salts: Salts::new(),
+            secret_prefixes,
+            imported: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+            sequence: AtomicU32::new(0),
+            scheme,
+            keys,
+            clock,
+            node,
+        }
+    }
+
+    /// Says that every credential is in the index.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether it can judge.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Says that some credentials were imported by their hash.
+    pub fn set_imported(&self) {
+        self.imported.store(true, Ordering::Release);
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Judges a request.
+    pub fn verify(&self, headers: &impl Headers, asked: &Asked<'_>) -> Judged {
+        let now = self.clock.now();
+        let mut draft =
+            Draft { entry: None, rate: None, detail: "", access: Access::Identity };
+        let mut login = None;
+        let verdict = if self.is_ready() {
+            self.decide(headers, asked, now, &mut draft, &mut login)
+        } else {
+            Err(Reason::Unavailable)
+        };
+        if let Some(entry) = &draft.entry {
+            match verdict {
+                Ok(()) => self.usage.allowed(&self.index, entry, now, asked.address, headers),
+                Err(reason) => self.usage.refused(entry, reason),
+            }
+        }
+        let need = match draft.access {
+            Access::Needs(need) => Some(need),
+            Access::Unlisted | Access::Identity => None,
+        };
+        let request = RequestId {
+            at: now,
+            node: self.node,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
+            credential: draft.entry.map(|entry| entry.credential),
+            secret: draft.entry.map_or(0, |entry| entry.secret),
+            environment: draft.entry.map(|entry| entry.environment),
+            decision: verdict.map_or_else(Decision::Refused, |()| Decision::Allowed),
+            access: draft.access,
+            method: request_id::method_code(asked.method),
+        };
+        let Draft { entry, rate, detail, .. } = draft;
+        Judged { verdict, entry, request, rate, detail, need, login }
+    }
+
+    /// A request id for a call of the management API.
+    pub fn management_request(&self) -> RequestId {
+        RequestId {
+            at: self.clock.now(),
+            node: self.node,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
+            credential: None,
+            secret: 0,
+            environment: None,
+            decision: Decision::Management,
+            access: Access::Identity,
+            method: 0,
+        }
+    }
+
+    fn decide(
+        &self,
+        headers: &impl Headers,
+        asked: &Asked<'_>,
+        now: Time,
+        draft: &mut Draft,
+        login: &mut Option<(String, Time)>,
+    ) -> Result<(), Reason> {
+        let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
+        draft.access = self.access(asked, path);
+        let mut refuse = |refused: Refused| {
+            draft.detail = refused.detail;
+            refused.reason
+        };
+        self.check_target(path, query).map_err(&mut refuse)?;
+        let is_login = self.is_login(asked.method, path);
+        let extracted = self.extract(headers, is_login).map_err(&mut refuse)?;
+        let entry = self.recognise(&extracted, asked, now).map_err(|(entry, refused)| {
+            draft.entry = entry;
+            draft.detail = refused.detail;
+            refused.reason
+        })?;
+        draft.entry = Some(entry);
+        if is_login {
+            draft.access = Access::Identity;
+        }
+        let account = self.index.account(&entry).ok_or(Reason::Unavailable)?;
+        let owner = self.scheme.routes.find(asked.method, path).and_then(|found| found.account);
+        let facts = Facts {
+            environment: entry.environment,
+            grant: entry.grant,
+            ends_at: entry.ends_at,
+            ends_by_expiry: entry.ends_by_expiry,
+            suspended: account.is_suspended(),
+            address_allowed: self.index.address_allowed(&entry, asked.address),
+        };
+        let wanted = Wanted {
+            environment: asked.environment,
+            access: draft.access,
+            own_target: asked.account.is_none_or(|owner| account.is_called(owner))
+                && owner.is_none_or(|owner| account.is_called(owner)),
+        };
+        judge(&facts, &wanted, now)?;
+        match self.index.take_rate(&entry, now) {
+            Some(Err(state)) => {
+                draft.rate = Some(state);
+                return Err(Reason::RateLimited);
+            }
+            rate => draft.rate = rate.and_then(Result::ok),
+        }
+        if is_login {
+            *login = self.issue_token(&extracted, now);
+        }
+        Ok(())
+    }
+
+    /// What the request needs.
+    fn access(&self, asked: &Asked<'_>, path: &str) -> Access {
+        let named = match asked.named {
+            Some((resource, action)) => {
+                self.scheme.resource(resource).map(|resource| Need { resource, action })
+            }
+            None if asked.target.is_empty() => return Access::Identity,
+            None => self.scheme.routes.find(asked.method, path).map(|found| found.need),
+        };
+        named.map_or(Access::Unlisted, Access::Needs)
+    }
+
+    fn check_target(&self, path: &str, query: &str) -> Result<(), Refused> {
+        if path.is_empty() {
+            return Ok(());
+        }
+        if path.len() + query.len() > keyway_domain::limits::TARGET_BYTES_MAX {
+            return Err(Refused::malformed("the request target is too long"));
+        }
+        if self.holds_secret(path) || self.holds_secret(query) {
+            return Err(Refused::malformed(
+                "a credential was sent in the URL, where logs keep it; replace that credential, and \
+                 send it in a header only",
+            ));
+        }
+        if !is_canonical(path) {
+            return Err(Refused::malformed(
+                "the request path has empty, dotted or encoded segments",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether text holds something that looks like a secret of this scheme.
+    fn holds_secret(&self, text: &str) -> bool {
+        let plain = |text: &str| {
+            self.secret_prefixes.iter().any(|prefix| {
+                text.match_indices(prefix.as_str()).any(|(at, _)| {
+                    let rest = &text.as_bytes()[at + prefix.len()..];
+                    rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count() >= 10
+                })
+            })
+        };
+        plain(text) || (text.contains('%') && plain(&percent_decoded(text)))
+    }
+
+    fn is_login(&self, method: &str, path: &str) -> bool {
+        self.scheme.login.as_ref().is_some_and(|login| method == "POST" && path == login.path)
+    }
+
+    /// From what was presented to the entry it belongs to.
+    fn recognise(
+        &self,
+        extracted: &Extracted<'_>,
+        asked: &Asked<'_>,
+        now: Time,
+    ) -> Result<Entry, (Option<Entry>, Refused)> {
+        match extracted {
+            Extracted::Text { secret, how } => {
+                let digest = self.keys.pepper.digest(secret);
+                let found = self.index.find(&digest).or_else(|| self.find_imported(secret));
+                let found = found.ok_or_else(|| self.stranger(secret, *how));
+                self.presented_so(found, &[*how])
+            }
+            Extracted::Pair { id, secret, how } => {
+                let digest = self.keys.pepper.digest_pair(id, secret);
+                let found = self.index.find(&digest).ok_or_else(|| self.stranger(secret, *how));
+                self.presented_so(found, &[*how])
+            }
+            Extracted::Token(text) => self.recognise_token(text, now),
+            Extracted::Signed(signed) => {
+                self.recognise_signature(signed, asked, now)
+            }
+        }
+    }
+
+    /// A secret that is sent in a way its kind does not have was found, but is not accepted.
+    fn presented_so(
+        &self,
+        found: Result<Entry, Refused>,
+        ways: &[Presented],
+    ) -> Result<Entry, (Option<Entry>, Refused)> {
+        let entry = found.map_err(|refused| (None, refused))?;
+        let kind = self.scheme.kinds.get(usize::from(entry.kind));
+        if kind.is_some_and(|kind| ways.iter().any(|how| kind.is_presented(*how))) {
+            Ok(entry)
+        } else {
+            let refused = Refused::malformed("this kind of credential is sent in another way");
+            Err((Some(entry), refused))
+        }
+    }
+
+    /// A key that another system issued, kept as the digest of its hash.
+    fn find_imported(&self, secret: &str) -> Option<Entry> {
+        if !self.imported.load(Ordering::Acquire) {
+            return None;
+        }
+        [imported_sha256(secret.as_bytes()), imported_sha512(secret.as_bytes())]
+            .iter()
+            .find_map(|hash| self.index.find(&self.keys.pepper.digest(hash)))
+    }
+
+    /// Why a secret that no index knows is refused: mistyped, or well-formed and unknown.
+    fn stranger(&self, secret: &str, how: Presented) -> Refused {
+        let mut detail = "it does not start like a credential of this platform";
+        for kind in self.scheme.kinds.iter().filter(|kind| kind.is_presented(how)) {
+            match kind.secret.parse(secret) {
+                Ok(_) => return Refused { reason: Reason::Unknown, detail: "" },
+                Err(keyway_secret::ParseError::Prefix) => {}
+                Err(keyway_secret::ParseError::Length) => detail = "it has the wrong length",
+                Err(keyway_secret::ParseError::Character) => {
+                    detail = "it holds a character that no credential has";
+                }
+                Err(keyway_secret::ParseError::Check) => {
+                    detail = "its check characters are wrong, it was mistyped or cut";
+                }
+            }
+        }
+        Refused::malformed(detail)
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        decoded.push_str(&rest[..at]);
+        let byte = rest.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte {
+            Some(byte) if byte.is_ascii() => {
+                decoded.push(char::from(byte));
+                rest = &rest[at + 3..];
+            }
+            _ => {
+                decoded.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    decoded.push_str(rest);
+    decoded
+}

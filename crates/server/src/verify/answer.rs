@@ -1,0 +1,139 @@
+//! From a decision to what goes over the wire: an identity, or the platform's own refusal.
+
+use keyway_domain::scheme::{Placeholders, RateHeaders};
+use keyway_domain::verdict::Reason;
+use keyway_guard::{Answer, Identity, Passed, Rate};
+
+use super::{Engine, Headers, Judged, One};
+use crate::index::RateState;
+
+/// A decision as it goes over the wire.
+#[derive(Debug)]
+pub enum Answered {
+    /// The request may pass.
+    Passed(Box<Passed>),
+    /// It may not: this is the refusal.
+    Refused(Reason, Answer),
+    /// It was a login, and this is its reply.
+    LoggedIn(Answer),
+}
+
+impl Engine {
+    /// Renders a decision. The request's headers are asked for its own request id.
+    pub fn answer(&self, judged: &Judged, headers: &impl Headers) -> Answered {
+        let request_id = judged.request.seal(&self.keys.requests);
+        let mut added = vec![
+            ("request-id".to_owned(), request_id.clone()),
+            ("x-request-id".to_owned(), client_request_id(headers).unwrap_or(&request_id).to_owned()),
+        ];
+        if let Some(rate) = judged.rate {
+            self.rate_headers(rate, &mut added);
+        }
+        match (judged.verdict, &judged.login, &judged.entry) {
+            (Ok(()), Some((token, until)), _) => {
+                let login = self.scheme.login.as_ref();
+                let body = login.map_or_else(String::new, |login| {
+                    login
+                        .body
+                        .replace("{token}", token)
+                        .replace("{expires_at}", &until.to_offset_text())
+                });
+                let status = login.map_or(200, |login| login.status);
+                added.push(json_type());
+                added.push(no_store());
+                Answered::LoggedIn(Answer { status, headers: added, body })
+            }
+            (Ok(()), None, Some(entry)) => {
+                let kind = self.scheme.kinds.get(usize::from(entry.kind));
+                let account = self.index.account(entry);
+                let identity = Identity {
+                    account: account.map_or_else(String::new, |account| account.id.to_string()),
+                    external_id: account
+                        .and_then(|account| account.external_id.load().as_deref().cloned()),
+                    credential: entry.credential.to_string(),
+                    kind: kind.map_or_else(String::new, |kind| kind.name.clone()),
+                    name: self.index.name(entry).to_owned(),
+                    environment: entry.environment.as_str().to_owned(),
+                    grant: entry.grant.to_names(self.scheme.resource_names()),
+                    secret: entry.secret,
+                    request_id,
+                    rate: judged.rate.map(|rate| Rate {
+                        limit: rate.limit,
+                        remaining: rate.remaining,
+                        reset_ms: rate.reset_ms,
+                    }),
+                };
+                Answered::Passed(Box::new(Passed { identity, response_headers: added }))
+            }
+            // An allow without an entry cannot be; if it were, it would not be an allow.
+            (Ok(()), None, None) => self.refusal(Reason::Unavailable, judged, &request_id, added),
+            (Err(reason), _, _) => self.refusal(reason, judged, &request_id, added),
+        }
+    }
+
+    fn refusal(
+        &self,
+        reason: Reason,
+        judged: &Judged,
+        request_id: &str,
+        mut headers: Vec<(String, String)>,
+    ) -> Answered {
+        let missing = judged.need.map_or_else(
+            || "to reach this route".to_owned(),
+            |need| self.scheme.say_need(need),
+        );
+        let environment =
+            judged.entry.map_or("other", |entry| self.scheme.environment_label(entry.environment));
+        let retry_after = match (reason, judged.rate) {
+            (Reason::RateLimited, Some(rate)) => rate.reset_ms.div_ceil(1000).max(1),
+            _ => 1,
+        };
+        let facts = Placeholders {
+            detail: judged.detail,
+            missing: &missing,
+            environment,
+            retry_after,
+            request_id,
+        };
+        let rendered = self.scheme.dialect.render(reason, &facts);
+        headers.push(json_type());
+        headers.push(no_store());
+        if let Some(challenge) = rendered.challenge {
+            headers.push(("www-authenticate".to_owned(), challenge));
+        }
+        if matches!(reason, Reason::RateLimited | Reason::Unavailable) {
+            headers.push(("retry-after".to_owned(), retry_after.to_string()));
+        }
+        let (status, body) = (rendered.status, rendered.body);
+        Answered::Refused(reason, Answer { status, headers, body })
+    }
+
+    fn rate_headers(&self, rate: RateState, headers: &mut Vec<(String, String)>) {
+        let (prefix, reset) = match self.scheme.dialect.rate_headers {
+            RateHeaders::None => return,
+            RateHeaders::Dashed => {
+                ("rate-limit", format!("{}.{:02}", rate.reset_ms / 1000, rate.reset_ms % 1000 / 10))
+            }
+            RateHeaders::Draft => ("ratelimit", rate.reset_ms.div_ceil(1000).to_string()),
+        };
+        headers.push((format!("{prefix}-limit"), rate.limit.to_string()));
+        headers.push((format!("{prefix}-remaining"), rate.remaining.to_string()));
+        headers.push((format!("{prefix}-reset"), reset));
+    }
+}
+
+/// The client's own request id, if it is one that can be passed on.
+fn client_request_id(headers: &impl Headers) -> Option<&str> {
+    let One::Value(value) = headers.one("x-request-id") else { return None };
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:-".contains(byte);
+    let fits = (1..=128).contains(&value.len()) && value.iter().all(plain);
+    fits.then(|| std::str::from_utf8(value).ok()).flatten()
+}
+
+fn json_type() -> (String, String) {
+    ("content-type".to_owned(), "application/json".to_owned())
+}
+
+fn no_store() -> (String, String) {
+    ("cache-control".to_owned(), "no-store".to_owned())
+}

@@ -1,0 +1,160 @@
+//! Request signatures: the HMAC over every canonical form that real clients sign.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keyway_domain::scheme::{Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedPart};
+use keyway_domain::time::Time;
+use keyway_domain::verdict::Reason;
+use keyway_secret::{SecretText, hmac_sha256_hex, signature_matches};
+
+use super::canonical_json::{Form, canonical};
+use super::present::{Headers, One, Refused, checked};
+use super::{Asked, Engine};
+use crate::index::Entry;
+
+/// The headers of a signed request.
+pub(super) struct Signed<'h> {
+    id: &'h str,
+    signature: &'h str,
+    salt: &'h str,
+    timestamp: &'h str,
+}
+
+const SALT_CHARS_MAX: usize = 128;
+
+impl<'h> Signed<'h> {
+    /// Takes the four headers; `None` if there is none of them, refused if some are missing.
+    pub(super) fn extract(
+        headers: &'h impl Headers,
+        names: &SignatureHeaders,
+    ) -> Result<Option<Self>, Refused> {
+        let mut values = [""; 4];
+        let mut present = 0;
+        let wanted = [&names.id, &names.signature, &names.salt, &names.timestamp];
+        for (value, name) in values.iter_mut().zip(wanted) {
+            match headers.one(name) {
+                One::Missing => {}
+                One::Many => {
+                    return Err(Refused::malformed("an authentication header is there twice"));
+                }
+                One::Value(bytes) => {
+                    *value = checked(bytes)?;
+                    present += 1;
+                }
+            }
+        }
+        let [id, signature, salt, timestamp] = values;
+        if present == 0 {
+            return Ok(None);
+        }
+        if values.iter().any(|value| value.is_empty()) {
+            return Err(Refused::because(Reason::Missing));
+        }
+        if salt.len() > SALT_CHARS_MAX {
+            return Err(Refused::malformed("the salt is too long"));
+        }
+        Ok(Some(Self { id, signature, salt, timestamp }))
+    }
+}
+
+impl Engine {
+    /// Checks in this order: access key, signature, timestamp, salt. A salt is used up only by a
+    /// request whose signature fits, so that nobody can burn another's.
+    pub(super) fn recognise_signature(
+        &self,
+        signed: &Signed<'_>,
+        asked: &Asked<'_>,
+        now: Time,
+    ) -> Result<Entry, (Option<Entry>, Refused)> {
+        let because = |entry, reason| (entry, Refused::because(reason));
+        let Some(rules) = &self.scheme.signature else {
+            return Err(because(None, Reason::Missing));
+        };
+        let seconds = signed.timestamp.parse::<i64>().ok().filter(|seconds| *seconds >= 0);
+        let seconds = seconds
+            .ok_or((None, Refused::malformed("the timestamp is not a number of seconds")))?;
+        let entry = self.index.find(&self.keys.pepper.digest(signed.id));
+        let Some(entry) = entry else {
+            return Err((None, self.unknown_id(signed.id)));
+        };
+        let sealed = self.index.sealed(&entry).ok_or(because(Some(entry), Reason::Unavailable))?;
+        let place = sealing_place(&entry.credential.to_string(), entry.secret);
+        let secret = self.keys.secrets.unseal(&sealed.bytes, &place);
+        let secret = secret.map_err(|_| because(Some(entry), Reason::Unavailable))?;
+        if !fits(rules, signed, &secret, asked) {
+            return Err(because(Some(entry), Reason::BadSignature));
+        }
+        let at = Time(seconds.saturating_mul(1000));
+        if at.plus_ms(rules.past_ms) < now || at.plus_ms(-rules.future_ms) > now {
+            return Err(because(Some(entry), Reason::ClockSkew));
+        }
+        let remembered_ms = rules.past_ms + rules.future_ms;
+        if !self.salts.take(signed.id, signed.salt, now, remembered_ms) {
+            return Err(because(Some(entry), Reason::Replayed));
+        }
+        Ok(entry)
+    }
+
+    fn unknown_id(&self, id: &str) -> Refused {
+        let mut ids = self.scheme.kinds.iter().filter_map(|kind| kind.public_id.as_ref());
+        if ids.any(|public| public.template.parse(id).is_ok()) {
+            Refused::because(Reason::Unknown)
+        } else {
+            Refused::malformed("the access key is not one of this platform")
+        }
+    }
+}
+
+/// What a sealed secret is bound to.
+pub(crate) fn sealing_place(credential: &str, number: u32) -> String {
+    format!("{credential}/{number}")
+}
+
+/// Whether the signature is the HMAC over the request in one of the scheme's forms. All forms are
+/// computed, whichever fits.
+fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Asked<'_>) -> bool {
+    let method = asked.method.to_ascii_lowercase();
+    let path = match &rules.path_from {
+        Some(from) => asked.target.find(from.as_str()).map_or(asked.target, |at| &asked.target[at..]),
+        None => asked.target,
+    };
+    let raw = asked.body.unwrap_or(b"");
+    let mut matches = false;
+    for form in &rules.bodies {
+        let body = match form {
+            SignedBody::Raw if is_empty_object(raw) => Some(Vec::new()),
+            SignedBody::Raw => Some(raw.to_vec()),
+            SignedBody::Compact => canonical(raw, Form::Utf8),
+            SignedBody::CompactAscii => canonical(raw, Form::Ascii),
+            SignedBody::CompactJs => canonical(raw, Form::JsNumbers),
+        };
+        // A body that is not JSON has its raw form only; the HMAC is computed all the same.
+        let body = body.unwrap_or_else(|| raw.to_vec());
+        let parts: Vec<&[u8]> = rules
+            .message
+            .iter()
+            .map(|part| match part {
+                SignedPart::MethodLower => method.as_bytes(),
+                SignedPart::Path => path.as_bytes(),
+                SignedPart::Salt => signed.salt.as_bytes(),
+                SignedPart::Timestamp => signed.timestamp.as_bytes(),
+                SignedPart::Id => signed.id.as_bytes(),
+                SignedPart::Secret => secret.reveal().as_bytes(),
+                SignedPart::Body => body.as_slice(),
+            })
+            .collect();
+        let hex = hmac_sha256_hex(secret, &parts);
+        let expected = match rules.encoding {
+            SignatureEncoding::Hex => hex,
+            SignatureEncoding::Base64OfHex => STANDARD.encode(hex),
+        };
+        matches |= signature_matches(signed.signature.as_bytes(), expected.as_bytes());
+    }
+    matches
+}
+
+/// Clients sign `{}` as no body at all.
+fn is_empty_object(body: &[u8]) -> bool {
+    let mut visible = body.iter().filter(|byte| !byte.is_ascii_whitespace());
+    (visible.next(), visible.next(), visible.next()) == (Some(&b'{'), Some(&b'}'), None)
+}

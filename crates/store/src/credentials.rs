@@ -1,0 +1,403 @@
+//! Credentials with their secrets: one aggregate, saved whole, sealed row by row.
+
+use std::sync::Arc;
+
+use keyway_domain::Environment;
+use keyway_domain::credential::{
+    Credential, EndedBecause, RateLimit, Secret, SecretState, Status,
+};
+use keyway_domain::grant::Grant;
+use keyway_domain::id::{AccountId, CredentialId};
+use keyway_domain::scheme::Scheme;
+use keyway_domain::time::Time;
+use keyway_secret::{Digest, RowSeal, RowSealer};
+
+use crate::accounts::OPERATOR;
+use crate::changes::Change;
+use crate::db::Tx;
+use crate::value::{Columns, DbError, Trouble, Value};
+
+/// What is needed to read and write credentials: names of resources, and the seal's key.
+#[derive(Clone)]
+pub struct Rules {
+    /// The scheme whose credentials they are.
+    pub scheme: Arc<Scheme>,
+    /// Makes and checks row seals.
+    pub seals: RowSealer,
+}
+
+const HEAD: &str = "SELECT id, account_id, environment, kind, name, grants, addresses, \
+    rate_requests, rate_window_ms, client_id, expires_at, status, status_at, created_at, version, \
+    seal FROM credentials";
+
+const SECRET: &str = "SELECT number, digest, public_id, sealed, hint, created_at, state, state_at, \
+    credential_id FROM secrets";
+
+/// Adds a credential. A second live one of a single kind is a duplicate.
+pub fn insert(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(), DbError> {
+    let single = rules.scheme.kind(&credential.kind).is_some_and(|kind| kind.single);
+    tx.run(
+        "INSERT INTO credentials (id, account_id, environment, kind, single, name, grants,
+             addresses, rate_requests, rate_window_ms, client_id, expires_at, status, status_at,
+             created_at, version, seal)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        &[
+            credential.id.to_string().into(),
+            credential.account.to_string().into(),
+            credential.environment.as_str().into(),
+            credential.kind.as_str().into(),
+            single.into(),
+            credential.name.as_str().into(),
+            credential.grant.to_column(rules.scheme.resource_names()).into(),
+            addresses(credential).into(),
+            credential.rate.map(|rate| i64::from(rate.requests)).into(),
+            credential.rate.map(|rate| i64::from(rate.window_ms)).into(),
+            credential.client_id.clone().into(),
+            credential.expires_at.map(|at| at.0).into(),
+            status(credential.status).0.into(),
+            status(credential.status).1.into(),
+            credential.created_at.0.into(),
+            credential.version.into(),
+            seal(rules, credential).as_slice().into(),
+        ],
+    )?;
+    for secret in &credential.secrets {
+        insert_secret(tx, credential.id, secret)?;
+    }
+    tx.changed(Change::Credential(Box::new(credential.clone())));
+    Ok(())
+}
+
+/// Writes a credential as it is now, its secrets with it.
+pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(), DbError> {
+    tx.run(
+        "UPDATE credentials SET name = $2, grants = $3, addresses = $4, rate_requests = $5,
+             rate_window_ms = $6, expires_at = $7, status = $8, status_at = $9, version = $10,
+             seal = $11
+         WHERE id = $1",
+        &[
+            credential.id.to_string().into(),
+            credential.name.as_str().into(),
+            credential.grant.to_column(rules.scheme.resource_names()).into(),
+            addresses(credential).into(),
+            credential.rate.map(|rate| i64::from(rate.requests)).into(),
+            credential.rate.map(|rate| i64::from(rate.window_ms)).into(),
+            credential.expires_at.map(|at| at.0).into(),
+            status(credential.status).0.into(),
+            status(credential.status).1.into(),
+            credential.version.into(),
+            seal(rules, credential).as_slice().into(),
+        ],
+    )?;
+    // Ended ones first: at no moment may two rows be current, or two retiring.
+    let mut secrets: Vec<&Secret> = credential.secrets.iter().collect();
+    secrets.sort_by_key(|secret| match secret.state {
+        SecretState::Ended { .. } => 0,
+        SecretState::Retiring { .. } => 1,
+        SecretState::Current => 2,
+    });
+    for secret in secrets {
+        let (state, at) = state(secret.state);
+        let updated = tx.run(
+            "UPDATE secrets SET state = $3, state_at = $4 WHERE credential_id = $1 AND number = $2",
+            &[
+                credential.id.to_string().into(),
+                i64::from(secret.number).into(),
+                state.into(),
+                at.into(),
+            ],
+        )?;
+        if updated == 0 {
+            insert_secret(tx, credential.id, secret)?;
+        }
+    }
+    let oldest = credential.secrets.iter().map(|secret| secret.number).min().unwrap_or(0);
+    tx.run(
+        "DELETE FROM secrets WHERE credential_id = $1 AND number < $2",
+        &[credential.id.to_string().into(), i64::from(oldest).into()],
+    )?;
+    tx.changed(Change::Credential(Box::new(credential.clone())));
+    Ok(())
+}
+
+fn insert_secret(tx: &mut Tx<'_>, id: CredentialId, secret: &Secret) -> Result<(), DbError> {
+    let (state, at) = state(secret.state);
+    tx.run(
+        "INSERT INTO secrets (credential_id, number, digest, public_id, sealed, hint, created_at,
+             state, state_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            id.to_string().into(),
+            i64::from(secret.number).into(),
+            secret.digest.0.as_slice().into(),
+            secret.public_id.clone().into(),
+            secret.sealed.as_deref().into(),
+            secret.hint.as_str().into(),
+            secret.created_at.0.into(),
+            state.into(),
+            at.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Reads a credential of an account and holds it until the transaction ends.
+pub fn lock(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    account: AccountId,
+    id: CredentialId,
+) -> Result<Option<Credential>, DbError> {
+    let sql = format!("{HEAD} WHERE account_id = $1 AND id = $2 {}", tx.lock());
+    one(tx, rules, &sql, &[account.to_string().into(), id.to_string().into()])
+}
+
+/// Reads a credential of an account.
+pub fn find(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    account: AccountId,
+    id: CredentialId,
+) -> Result<Option<Credential>, DbError> {
+    let sql = format!("{HEAD} WHERE account_id = $1 AND id = $2");
+    one(tx, rules, &sql, &[account.to_string().into(), id.to_string().into()])
+}
+
+fn one(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    sql: &str,
+    values: &[Value],
+) -> Result<Option<Credential>, DbError> {
+    let Some(mut head) = tx.first(sql, values, |row| read_head(rules, row))? else {
+        return Ok(None);
+    };
+    add_secrets(tx, &mut head)?;
+    checked(rules, head).map(Some)
+}
+
+fn add_secrets(tx: &mut Tx<'_>, head: &mut Head) -> Result<(), DbError> {
+    let sql = format!("{SECRET} WHERE credential_id = $1 ORDER BY number DESC");
+    head.credential.secrets = tx.all(&sql, &[head.credential.id.to_string().into()], read_secret)?;
+    Ok(())
+}
+
+/// Which credentials a page shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this environment.
+    pub environment: Option<Environment>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Also those that were revoked.
+    pub revoked: bool,
+    /// Older than this one.
+    pub before: Option<CredentialId>,
+}
+
+/// A page of an account's credentials, newest first. Deleted ones are on no page.
+pub fn page(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    account: AccountId,
+    filter: &Filter,
+    limit: u32,
+) -> Result<Vec<Credential>, DbError> {
+    let before = filter.before.unwrap_or(CredentialId(u128::MAX)).to_string();
+    let sql = format!(
+        "{HEAD} WHERE account_id = $1 AND id < $2 AND status <> 'deleted'
+             AND ($3 IS NULL OR environment = $3) AND ($4 IS NULL OR kind = $4)
+             AND (status = 'live' OR $5 = 1)
+         ORDER BY id DESC LIMIT $6"
+    );
+    let values = [
+        account.to_string().into(),
+        before.into(),
+        filter.environment.map(Environment::as_str).into(),
+        filter.kind.clone().into(),
+        filter.revoked.into(),
+        i64::from(limit).into(),
+    ];
+    let mut page = Vec::new();
+    for mut head in tx.all(&sql, &values, |row| read_head(rules, row))? {
+        add_secrets(tx, &mut head)?;
+        page.push(checked(rules, head)?);
+    }
+    Ok(page)
+}
+
+/// How many live credentials an account has.
+pub fn count_live(tx: &mut Tx<'_>, account: AccountId) -> Result<u64, DbError> {
+    let count = tx.first(
+        "SELECT COUNT(*) FROM credentials WHERE account_id = $1 AND status = 'live'",
+        &[account.to_string().into()],
+        |row| row.integer(0),
+    )?;
+    Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+}
+
+/// Whose credentials are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Realm {
+    /// The merchants'.
+    Platform,
+    /// The operator's own tokens.
+    Operator,
+}
+
+/// How many secrets there are, ended ones included.
+pub fn count_secrets(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    let count = tx.first("SELECT COUNT(*) FROM secrets", &[], |row| row.integer(0))?;
+    Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+}
+
+/// Reads every credential of a realm, one at a time; of a row that can't be trusted, its id and why.
+pub fn each(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    realm: Realm,
+    mut each: impl FnMut(Result<Credential, (String, DbError)>),
+) -> Result<(), DbError> {
+    let sql = "SELECT c.id, c.account_id, c.environment, c.kind, c.name, c.grants, c.addresses,
+             c.rate_requests, c.rate_window_ms, c.client_id, c.expires_at, c.status, c.status_at,
+             c.created_at, c.version, c.seal,
+             s.number, s.digest, s.public_id, s.sealed, s.hint, s.created_at, s.state, s.state_at
+         FROM credentials c JOIN secrets s ON s.credential_id = c.id
+         WHERE (c.account_id = $1) = ($2 = 1)
+         ORDER BY c.id, s.number DESC";
+    let values = [OPERATOR.to_string().into(), (realm == Realm::Operator).into()];
+    let mut pending: Option<(String, Result<Head, DbError>)> = None;
+    let mut finish = |pending: Option<(String, Result<Head, DbError>)>| {
+        let Some((id, head)) = pending else { return };
+        each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
+    };
+    tx.each(sql, &values, |row| {
+        let id = row.text(0)?;
+        if pending.as_ref().is_none_or(|(current, _)| current != id) {
+            finish(pending.take());
+            pending = Some((id.to_owned(), read_head(rules, row)));
+        }
+        if let Some((_, head @ Ok(_))) = &mut pending {
+            match (read_secret_from(row, 16), &mut *head) {
+                (Ok(secret), Ok(head)) => head.credential.secrets.push(secret),
+                (Err(error), head) => *head = Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    })?;
+    finish(pending);
+    Ok(())
+}
+
+/// A credential without its secrets yet, and the seal that must fit it with them.
+struct Head {
+    credential: Credential,
+    seal: RowSeal,
+}
+
+fn checked(rules: &Rules, head: Head) -> Result<Credential, DbError> {
+    let bytes = head.credential.sealed_bytes(rules.scheme.resource_names());
+    if rules.seals.holds(&bytes, &head.seal) {
+        Ok(head.credential)
+    } else {
+        let message = format!("the seal of {} does not fit", head.credential.id);
+        Err(DbError::new(Trouble::Tampered, message))
+    }
+}
+
+fn seal(rules: &Rules, credential: &Credential) -> [u8; 32] {
+    rules.seals.seal(&credential.sealed_bytes(rules.scheme.resource_names())).0
+}
+
+fn addresses(credential: &Credential) -> String {
+    let ranges: Vec<String> = credential.addresses.iter().map(ToString::to_string).collect();
+    ranges.join(" ")
+}
+
+fn status(status: Status) -> (&'static str, Option<i64>) {
+    match status {
+        Status::Live => ("live", None),
+        Status::Revoked { at } => ("revoked", Some(at.0)),
+        Status::Deleted { at } => ("deleted", Some(at.0)),
+    }
+}
+
+fn state(state: SecretState) -> (&'static str, Option<i64>) {
+    match state {
+        SecretState::Current => ("current", None),
+        SecretState::Retiring { until } => ("retiring", Some(until.0)),
+        SecretState::Ended { at, why } => {
+            let word = match why {
+                EndedBecause::Replaced => "replaced",
+                EndedBecause::RolledBack => "rolled_back",
+                EndedBecause::Revoked => "revoked",
+            };
+            (word, Some(at.0))
+        }
+    }
+}
+
+fn read_head(rules: &Rules, row: &dyn Columns) -> Result<Head, DbError> {
+    let broken = |what: &str| DbError::broken(what);
+    let status_at = row.maybe_integer(12)?.map(Time);
+    let status = match (row.text(11)?, status_at) {
+        ("live", None) => Status::Live,
+        ("revoked", Some(at)) => Status::Revoked { at },
+        ("deleted", Some(at)) => Status::Deleted { at },
+        _ => return Err(broken("a status")),
+    };
+    let addresses = row.text(6)?.split_ascii_whitespace().map(str::parse);
+    let rate = match (row.maybe_integer(7)?, row.maybe_integer(8)?) {
+        (Some(requests), Some(window_ms)) => Some(RateLimit {
+            requests: u32::try_from(requests).map_err(DbError::broken)?,
+            window_ms: u32::try_from(window_ms).map_err(DbError::broken)?,
+        }),
+        _ => None,
+    };
+    let grant = Grant::from_column(row.text(5)?, |name| rules.scheme.resource(name));
+    let credential = Credential {
+        id: CredentialId::parse(row.text(0)?).ok_or_else(|| broken("a credential's id"))?,
+        account: AccountId::parse(row.text(1)?).ok_or_else(|| broken("an account's id"))?,
+        environment: Environment::parse(row.text(2)?).ok_or_else(|| broken("an environment"))?,
+        kind: row.text(3)?.to_owned(),
+        name: row.text(4)?.to_owned(),
+        grant: grant.ok_or_else(|| broken("a grant (has the scheme lost a resource?)"))?,
+        addresses: addresses.collect::<Result<_, _>>().map_err(DbError::broken)?,
+        rate,
+        client_id: row.maybe_text(9)?.map(str::to_owned),
+        expires_at: row.maybe_integer(10)?.map(Time),
+        status,
+        created_at: Time(row.integer(13)?),
+        version: row.integer(14)?,
+        secrets: Vec::with_capacity(1),
+    };
+    let seal = <[u8; 32]>::try_from(row.blob(15)?).map_err(|_| broken("a seal"))?;
+    Ok(Head { credential, seal: RowSeal(seal) })
+}
+
+fn read_secret(row: &dyn Columns) -> Result<Secret, DbError> {
+    read_secret_from(row, 0)
+}
+
+fn read_secret_from(row: &dyn Columns, first: usize) -> Result<Secret, DbError> {
+    let at = row.maybe_integer(first + 7)?.map(Time);
+    let state = match (row.text(first + 6)?, at) {
+        ("current", None) => SecretState::Current,
+        ("retiring", Some(until)) => SecretState::Retiring { until },
+        ("replaced", Some(at)) => SecretState::Ended { at, why: EndedBecause::Replaced },
+        ("rolled_back", Some(at)) => SecretState::Ended { at, why: EndedBecause::RolledBack },
+        ("revoked", Some(at)) => SecretState::Ended { at, why: EndedBecause::Revoked },
+        _ => return Err(DbError::broken("a secret's state")),
+    };
+    let digest = <[u8; 32]>::try_from(row.blob(first + 1)?);
+    Ok(Secret {
+        number: u32::try_from(row.integer(first)?).map_err(DbError::broken)?,
+        digest: Digest(digest.map_err(|_| DbError::broken("a digest"))?),
+        public_id: row.maybe_text(first + 2)?.map(str::to_owned),
+        sealed: row.maybe_blob(first + 3)?.map(<[u8]>::to_vec),
+        hint: row.text(first + 4)?.to_owned(),
+        created_at: Time(row.integer(first + 5)?),
+        state,
+    })
+}
