@@ -116,7 +116,20 @@ pub struct Kind {
     pub expiry: Expiry,
     /// Days after which its secret is called out for renewal.
     pub old_after_days: Option<u32>,
+    /// A call that a credential of this kind can make: what people are shown to try it with.
+    pub example: Example,
     acts: Vec<(Act, ActRule)>,
+}
+
+/// A call of the platform's API, to show.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The JSON body, if the call has one.
+    pub body: Option<String>,
 }
 
 /// A public id beside the secret.

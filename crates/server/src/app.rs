@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use keyway_domain::id::AccountId;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
+use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
 use keyway_store::{Change, Db, DbError, Follower, Options, Rules, Tx, credentials, settings};
@@ -15,6 +16,7 @@ use crate::clock::Clock;
 use crate::commands::imports::IMPORTED;
 use crate::schemes;
 use crate::verify::Engine;
+use crate::worker::Flusher;
 
 /// A scheme in use: its engine, and how its credentials are stored. There are two: the platform's,
 /// and the operator's own tokens.
@@ -42,6 +44,10 @@ pub struct App {
     pub refused_rows: AtomicU64,
     /// Whether the last write or flush reached the database.
     pub store_well: AtomicBool,
+    /// Decisions since the start: allowed, then each reason.
+    pub decisions: [AtomicU64; 1 + Reason::ALL.len()],
+    /// Counters on their way to the database.
+    pub flusher: tokio::sync::Mutex<Flusher>,
 }
 
 /// Why Keyway does not start.
@@ -108,6 +114,8 @@ impl App {
             clock,
             refused_rows: AtomicU64::new(0),
             store_well: AtomicBool::new(true),
+            decisions: std::array::from_fn(|_| AtomicU64::new(0)),
+            flusher: tokio::sync::Mutex::default(),
         });
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
         app.load().await?;
@@ -117,6 +125,12 @@ impl App {
     /// The present instant.
     pub fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    /// Counts a decision for the metrics.
+    pub fn count(&self, verdict: Result<(), Reason>) {
+        let place = verdict.map_or_else(|reason| 1 + reason as usize, |()| 0);
+        self.decisions[place].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The realm that an account's credentials belong to.

@@ -2,13 +2,17 @@
 
 pub mod app;
 
+pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod http;
 
 
 pub mod index;
 
+pub mod root_key;
 pub mod schemes;
 pub mod usage;
 pub mod verify;
+pub mod worker;
 

@@ -3,6 +3,7 @@
 
 mod answer;
 mod canonical_json;
+mod in_process;
 mod present;
 mod request_id;
 mod salts;
@@ -10,9 +11,10 @@ mod signature;
 mod token;
 
 pub use answer::Answered;
+pub use in_process::InProcess;
 pub use present::{HeaderPairs, Headers, One};
 pub use request_id::{Decision, RequestId};
-pub(crate) use signature::sealing_place;
+pub(crate) use signature::{encode as encode_signature, sealing_place};
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -294,7 +296,7 @@ impl Engine {
     }
 
     /// Whether text holds something that looks like a secret of this scheme.
-    fn holds_secret(&self, text: &str) -> bool {
+    pub fn holds_secret(&self, text: &str) -> bool {
         let plain = |text: &str| {
             self.secret_prefixes.iter().any(|prefix| {
                 text.match_indices(prefix.as_str()).any(|(at, _)| {

@@ -163,6 +163,16 @@ pub fn find(
     one(tx, rules, &sql, &[account.to_string().into(), id.to_string().into()])
 }
 
+/// Reads a credential of whatever account, for the operator who has a request id in hand.
+pub fn find_any(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    id: CredentialId,
+) -> Result<Option<Credential>, DbError> {
+    let sql = format!("{HEAD} WHERE id = $1 AND account_id <> $2");
+    one(tx, rules, &sql, &[id.to_string().into(), OPERATOR.to_string().into()])
+}
+
 fn one(
     tx: &mut Tx<'_>,
     rules: &Rules,

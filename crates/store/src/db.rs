@@ -181,6 +181,15 @@ impl Db {
         told.await.map_err(|_| DbError::new(Trouble::Other, "the writer has stopped"))?
     }
 
+    /// Looks through the whole database for damage; `ok` if there is none.
+    pub async fn check(&self) -> Result<String, DbError> {
+        self.read(|tx| {
+            let found = tx.first("PRAGMA quick_check(1)", &[], |row| Ok(row.text(0)?.to_owned()))?;
+            Ok(found.unwrap_or_default())
+        })
+        .await
+    }
+
     /// Runs a transaction that only reads, on one snapshot.
     pub async fn read<T, E>(
         &self,

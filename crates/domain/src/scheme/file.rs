@@ -93,6 +93,7 @@ pub(super) struct Kind {
     pub(super) expiry: Spanned<String>,
     pub(super) lifetime_days_max: Option<Spanned<i64>>,
     pub(super) old_after_days: Option<u32>,
+    pub(super) example: Spanned<Example>,
     pub(super) acts: std::collections::BTreeMap<Spanned<String>, Act>,
 }
 
@@ -105,6 +106,14 @@ fn default_secret_field() -> String {
 pub(super) enum KindGrant {
     Word(String),
     Fixed(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Example {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) body: Option<String>,
 }
 
 #[derive(Deserialize)]

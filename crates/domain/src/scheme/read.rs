@@ -6,7 +6,7 @@ use toml::Spanned;
 use super::dialect::Body;
 use super::routes;
 use super::{
-    Act, ActRule, Dialect, Expiry, Group, IdScope, Kept, Kind, KindGrant, Levels, Login, Notice,
+    Act, ActRule, Dialect, Example, Expiry, Group, IdScope, Kept, Kind, KindGrant, Levels, Login, Notice,
     Overlap, Presented, PublicId, RateHeaders, Refused, Resource, Routes, Scheme, Signature,
     SignatureEncoding, SignatureHeaders, SignedBody, SignedPart, StepUpRule, Words, file,
 };
@@ -284,6 +284,7 @@ fn kind(declared: file::Kind, scheme: &Scheme, words: [&str; 2]) -> Checked<Kind
         grants,
         expiry,
         old_after_days: declared.old_after_days,
+        example: example(declared.example, scheme)?,
         acts,
     })
 }
@@ -333,6 +334,16 @@ fn consistent(
         return Ok(());
     };
     complain(at, wrong)
+}
+
+fn example(declared: Spanned<file::Example>, scheme: &Scheme) -> Checked<Example> {
+    let at = Spanned::new(declared.span(), ());
+    let file::Example { method, path, body } = declared.into_inner();
+    let is_login = scheme.login.as_ref().is_some_and(|login| login.path == path);
+    if !is_login && scheme.routes.find(&method, &path).is_none() {
+        return complain(&at, format!("`{method} {path}` is none of the routes"));
+    }
+    Ok(Example { method, path, body })
 }
 
 fn public_id(declared: Spanned<file::Id>, words: [&str; 2]) -> Checked<PublicId> {

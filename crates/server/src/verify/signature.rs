@@ -144,13 +144,18 @@ fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Ask
             })
             .collect();
         let hex = hmac_sha256_hex(secret, &parts);
-        let expected = match rules.encoding {
-            SignatureEncoding::Hex => hex,
-            SignatureEncoding::Base64OfHex => STANDARD.encode(hex),
-        };
+        let expected = encode(rules.encoding, &hex);
         matches |= signature_matches(signed.signature.as_bytes(), expected.as_bytes());
     }
     matches
+}
+
+/// An HMAC as its header has it.
+pub(crate) fn encode(encoding: SignatureEncoding, hex: &str) -> String {
+    match encoding {
+        SignatureEncoding::Hex => hex.to_owned(),
+        SignatureEncoding::Base64OfHex => STANDARD.encode(hex),
+    }
 }
 
 /// Clients sign `{}` as no body at all.

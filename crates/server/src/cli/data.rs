@@ -1,0 +1,125 @@
+//! The data folder: database, root key, lock and socket.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use keyway_secret::RootKey;
+use keyway_store::Options;
+
+use super::Failure;
+use crate::app::{App, Opening};
+use crate::clock::SystemClock;
+use crate::{root_key, schemes};
+
+/// Where a deployment's data is, and which scheme it serves.
+#[derive(Args, Clone)]
+pub(crate) struct Data {
+    /// The data folder: database, root key and socket.
+    #[arg(long, env = "KEYWAY_DATA", default_value = "keyway-data", value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// A built-in scheme (see `keyway scheme list`) or a scheme file.
+    #[arg(long, env = "KEYWAY_SCHEME", value_name = "NAME|FILE")]
+    pub(crate) scheme: Option<String>,
+    /// The root key's file; by default `root.key` in the data folder, made on the first run.
+    #[arg(long, env = "KEYWAY_ROOT_KEY_FILE", value_name = "FILE")]
+    pub(crate) root_key_file: Option<PathBuf>,
+    /// The root key itself, in place of a file. Only from the environment: arguments are visible to
+    /// every user of a machine.
+    #[arg(skip)]
+    pub(crate) root_key: Option<String>,
+}
+
+/// Keeps a second process off the data folder.
+pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Data {
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data.join("keyway.db")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.data.join("keyway.sock")
+    }
+
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.root_key_file.clone().unwrap_or_else(|| self.data.join("root.key"))
+    }
+
+    /// The scheme to run. Without one, what the folder was made with.
+    pub(crate) fn scheme_name(&self) -> Result<String, Failure> {
+        if let Some(name) = &self.scheme {
+            return Ok(name.clone());
+        }
+        let remembered = std::fs::read_to_string(self.data.join("scheme"));
+        remembered.map(|name| name.trim().to_owned()).map_err(|_| {
+            Failure("say which scheme to run: --scheme NAME (see `keyway scheme list`)".to_owned())
+        })
+    }
+
+    /// Makes the folder, for its owner only, if it is not there.
+    pub(crate) fn make_folder(&self) -> Result<(), Failure> {
+        if self.data.is_dir() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.data)
+            .and_then(|()| {
+                std::fs::set_permissions(&self.data, std::fs::Permissions::from_mode(0o700))
+            })
+            .map_err(|error| Failure(format!("{}: {error}", self.data.display())))
+    }
+
+    /// Takes the folder's lock; refused while another process has it.
+    pub(crate) fn lock(&self) -> Result<Lock, Failure> {
+        let path = self.data.join("lock");
+        let named = |error: &dyn std::fmt::Display| Failure(format!("{}: {error}", path.display()));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| named(&error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(Failure(format!(
+                "another keyway process runs on {}; stop it first",
+                self.data.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(named(&error)),
+        }
+    }
+
+    pub(crate) fn root_key(&self) -> Result<RootKey, Failure> {
+        #[expect(clippy::disallowed_methods, reason = "a key must not be an argument")]
+        let from_environment = std::env::var("KEYWAY_ROOT_KEY").ok();
+        if let Some(text) = self.root_key.as_ref().or(from_environment.as_ref()) {
+            return Ok(root_key::from_environment(text)?);
+        }
+        Ok(root_key::from_file(&self.key_file(), self.database().exists())?)
+    }
+
+    /// Opens everything, and remembers the scheme for commands that don't name it.
+    pub(crate) async fn open(&self) -> Result<(Arc<App>, Lock), Failure> {
+        let name = self.scheme_name()?;
+        let scheme = schemes::load(&name)?;
+        self.make_folder()?;
+        let lock = self.lock()?;
+        let opening = Opening {
+            scheme,
+            root: self.root_key()?,
+            clock: Arc::new(SystemClock),
+            options: Options::default(),
+        };
+        let app = App::open(&self.database(), opening).await?;
+        let remembered = if std::path::Path::new(&name).exists() {
+            std::fs::canonicalize(&name)?.display().to_string()
+        } else {
+            name
+        };
+        std::fs::write(self.data.join("scheme"), remembered)?;
+        Ok((app, lock))
+    }
+}

@@ -1,0 +1,264 @@
+//! `keyway demo`: everything at once, with data that goes away again.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::BodyExt as _;
+use keyway_domain::Environment;
+use keyway_domain::scheme::{Kind, KindGrant, Presented, Scheme, SignedPart};
+use keyway_guard::GuardLayer;
+use keyway_payments::{Payments, router};
+use keyway_secret::{Entropy as _, OsEntropy, RootKey, SecretText, hmac_sha256_hex};
+use keyway_store::Options;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::Failure;
+use super::output::Output;
+use super::serve::Serving;
+use crate::app::{App, Opening};
+use crate::clock::SystemClock;
+use crate::http::Door;
+use crate::http::serve::{management, stop_signal};
+use crate::schemes;
+use crate::verify::{InProcess, encode_signature};
+
+/// Arguments of `keyway demo`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A built-in scheme (see `keyway scheme list`).
+    #[arg(long, default_value = schemes::DEMO_DEFAULT)]
+    scheme: String,
+    /// The port of the management API; 0 for any free one. Verification and the sample API take
+    /// free ports.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Judge the sample API's requests over HTTP (`POST /v1/verify`) instead of in this process.
+    #[arg(long)]
+    remote: bool,
+}
+
+/// A folder that is removed when the demo ends.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new() -> std::io::Result<Self> {
+        let name = format!("keyway-demo-{:016x}", OsEntropy.u128() >> 64);
+        let path = std::env::temp_dir().join(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "the demo's data was not removed");
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    if !keyway_payments::SCHEMES.contains(&args.scheme.as_str()) {
+        let known = keyway_payments::SCHEMES.join(", ");
+        return Err(Failure(format!("the demo has these schemes: {known}")));
+    }
+    let folder = Temporary::new()?;
+    let opening = Opening {
+        scheme: schemes::load(&args.scheme)?,
+        root: RootKey::generate(&mut OsEntropy),
+        clock: Arc::new(SystemClock),
+        options: Options::default(),
+    };
+    let app = App::open(&folder.0.join("keyway.db"), opening).await?;
+    let (stopping, stop) = watch::channel(false);
+    let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let mut serving = Serving::start(&app, local(args.port), local(0), &stop).await?;
+    let verify_url = format!("http://{}/v1/verify", serving.internal);
+    let sample = TcpListener::bind(local(0)).await?;
+    let sample_api_url = format!("http://{}", sample.local_addr()?);
+    let payments = Payments::open(None)?;
+    let routes = if args.remote {
+        let remote = keyway_guard::Remote::new(verify_url.parse()?);
+        router(payments, &args.scheme, GuardLayer::new(remote))
+    } else {
+        router(payments, &args.scheme, GuardLayer::new(InProcess(Arc::clone(&app))))
+    };
+    let mut stopped = stop.clone();
+    let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
+    serving.add(tokio::spawn(keyway_payments::serve(sample, routes, until)));
+
+    let mut facts = populate(&app, &sample_api_url).await?;
+    facts["dashboard_url"] = Value::Null;
+    facts["management_url"] = json!(format!("http://{}", serving.public));
+    facts["verify_url"] = json!(verify_url);
+    facts["sample_api_url"] = json!(sample_api_url);
+    facts["owner"] = Value::Null;
+    output.value(&facts);
+    describe(&facts, &app.platform.rules.scheme, output);
+    stop_signal().await?;
+    stopping.send(true)?;
+    serving.finished().await;
+    Ok(())
+}
+
+/// Calls the management API of this process.
+async fn call(app: &Arc<App>, path: &str, body: &Value) -> Result<Value, Failure> {
+    let request = Request::post(path).body(Bytes::from(body.to_string()))?;
+    let reply = management(Arc::clone(app), Door::Local, None, request).await;
+    let status = reply.status();
+    let value: Value = serde_json::from_slice(&reply.into_body().collect().await?.to_bytes())?;
+    if status.is_success() { Ok(value) } else { Err(Failure(value.to_string())) }
+}
+
+/// Makes an operator token, an account, and one credential of each kind and environment.
+async fn populate(app: &Arc<App>, sample_api_url: &str) -> Result<Value, Failure> {
+    let token = call(app, "/v1/operator-tokens", &json!({ "name": "Demo" })).await?;
+    let account = call(app, "/v1/accounts", &json!({ "name": "Kopi & Co" })).await?;
+    let account = account["id"].as_str().unwrap_or_default().to_owned();
+    let scheme = Arc::clone(&app.platform.rules.scheme);
+    let mut credentials = Vec::new();
+    for kind in &scheme.kinds {
+        for environment in Environment::ALL {
+            let mut body = json!({
+                "kind": kind.name,
+                "environment": environment.as_str(),
+                "name": format!("{} for the demo", kind.label),
+            });
+            if let KindGrant::Chosen { widest, .. } = kind.grants {
+                body["grant"] = json!(widest.to_names(scheme.resource_names()));
+            }
+            let path = format!("/v1/accounts/{account}/credentials");
+            let made = call(app, &path, &body).await?;
+            let mut shown = json!({
+                "id": made["id"],
+                "kind": kind.name,
+                "environment": environment.as_str(),
+                "curl": curl(app, kind, &made["secret"], sample_api_url),
+            });
+            for (name, value) in made["secret"].as_object().into_iter().flatten() {
+                if value.is_string() {
+                    shown[name] = value.clone();
+                }
+            }
+            credentials.push(shown);
+        }
+    }
+    Ok(json!({
+        "operator_token": token["secret"]["token"],
+        "account": account,
+        "credentials": credentials,
+    }))
+}
+
+/// The arguments of a call to the sample API that this credential may make.
+fn curl(app: &App, kind: &Kind, secret: &Value, base: &str) -> Vec<String> {
+    let scheme = &app.platform.rules.scheme;
+    let text = |name: &str| secret[name].as_str().unwrap_or_default().to_owned();
+    let key = text(&kind.secret_field);
+    let id = kind.public_id.as_ref().map_or_else(String::new, |id| text(&id.field));
+    let example = &kind.example;
+    let mut arguments = vec!["curl".to_owned(), "-X".to_owned(), example.method.clone()];
+    arguments.push(format!("{base}{}", example.path));
+    let mut header = |name: &str, value: &str| {
+        arguments.extend(["-H".to_owned(), format!("{name}: {value}")]);
+    };
+    match kind.presented.first() {
+        Some(Presented::Bearer) => header("Authorization", &format!("Bearer {key}")),
+        Some(Presented::BearerPair) => {
+            header("Authorization", &format!("Bearer {}", STANDARD.encode(format!("{id}:{key}"))));
+        }
+        Some(Presented::Login) => {
+            if let Some(login) = &scheme.login {
+                header(&login.id_header, &id);
+                header(&login.secret_header, &key);
+            }
+        }
+        Some(Presented::Signature) => {
+            for (name, value) in sign(app, scheme, &id, &SecretText::new(key), example) {
+                header(&name, &value);
+            }
+        }
+        Some(Presented::BasicUser) => arguments.extend(["-u".to_owned(), format!("{key}:")]),
+        Some(Presented::BasicPair) => arguments.extend(["-u".to_owned(), format!("{id}:{key}")]),
+        None => {}
+    }
+    if let Some(body) = &example.body {
+        arguments.extend(["-H".to_owned(), "Content-Type: application/json".to_owned()]);
+        arguments.extend(["-d".to_owned(), body.clone()]);
+    }
+    arguments
+}
+
+/// The headers of a signed call. They pass once, within the scheme's clock window.
+fn sign(
+    app: &App,
+    scheme: &Scheme,
+    id: &str,
+    secret: &SecretText,
+    example: &keyway_domain::scheme::Example,
+) -> Vec<(String, String)> {
+    let Some(rules) = &scheme.signature else { return Vec::new() };
+    let salt = format!("{:016x}", OsEntropy.u128() >> 64);
+    let timestamp = (app.now().0 / 1000).to_string();
+    let method = example.method.to_ascii_lowercase();
+    let body = example.body.as_deref().unwrap_or("");
+    let parts: Vec<&[u8]> = rules
+        .message
+        .iter()
+        .map(|part| match part {
+            SignedPart::MethodLower => method.as_bytes(),
+            SignedPart::Path => example.path.as_bytes(),
+            SignedPart::Salt => salt.as_bytes(),
+            SignedPart::Timestamp => timestamp.as_bytes(),
+            SignedPart::Id => id.as_bytes(),
+            SignedPart::Secret => secret.reveal().as_bytes(),
+            SignedPart::Body => body.as_bytes(),
+        })
+        .collect();
+    let hex = hmac_sha256_hex(secret, &parts);
+    let signature = encode_signature(rules.encoding, &hex);
+    let headers = &rules.headers;
+    vec![
+        (headers.id.clone(), id.to_owned()),
+        (headers.salt.clone(), salt.clone()),
+        (headers.timestamp.clone(), timestamp.clone()),
+        (headers.signature.clone(), signature),
+    ]
+}
+
+fn describe(facts: &Value, scheme: &Scheme, output: &Output) {
+    let text = |name: &str| facts[name].as_str().unwrap_or("-").to_owned();
+    output.line(format!("Keyway demo of the scheme {} — {}", scheme.title, scheme.summary));
+    output.line(format!("  management API   {}/v1", text("management_url")));
+    output.line(format!("  verification     {}", text("verify_url")));
+    output.line(format!("  sample API       {}", text("sample_api_url")));
+    output.line(format!("  operator token   {}", text("operator_token")));
+    output.line(format!("  account          {}", text("account")));
+    output.line("\nOne credential of each kind; each line is a call that passes:");
+    for credential in facts["credentials"].as_array().into_iter().flatten() {
+        let word = |name: &str| credential[name].as_str().unwrap_or("-").to_owned();
+        output.line(format!("\n  {} ({}) {}", word("kind"), word("environment"), word("id")));
+        let arguments = credential["curl"].as_array().into_iter().flatten();
+        let quoted: Vec<String> =
+            arguments.filter_map(Value::as_str).map(shell_quoted).collect();
+        output.line(format!("  {}", quoted.join(" ")));
+    }
+    output.line("\nIt runs until you press Ctrl-C; then its data is removed.");
+}
+
+fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,68 @@
+//! From a request to a caller: who acts, and whether the route is his.
+
+use keyway_domain::actor::Actor;
+use keyway_domain::grant::Action;
+
+use super::body::OnBehalfOf;
+use super::problem::Problem;
+use super::{Call, Door, Reply, answer};
+use crate::commands::Moment;
+use crate::verify::{Answered, Asked};
+
+/// Who calls, by which token.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The token's credential id, or `local`.
+    pub token: String,
+}
+
+/// What a route needs of an operator token: a resource of the operator's scheme, and an action.
+pub type Need = (&'static str, Action);
+
+/// Lets a call in, or answers it.
+pub fn admit(call: &Call, door: Door, need: Need) -> Result<Caller, Reply> {
+    if door == Door::Local {
+        return Ok(Caller { token: "local".to_owned() });
+    }
+    let engine = &call.app.operator.engine;
+    let asked = Asked { named: Some(need), address: call.address, ..Asked::default() };
+    let judged = engine.verify(&call.headers, &asked);
+    match engine.answer(&judged, &call.headers) {
+        Answered::Passed(passed) => Ok(Caller { token: passed.identity.credential }),
+        Answered::Refused(_, refusal) | Answered::LoggedIn(refusal) => Err(answer(refusal)),
+    }
+}
+
+/// The longest name of a member: an address.
+const MEMBER_CHARS_MAX: usize = 254;
+
+impl Call {
+    /// What a command needs to know of this call.
+    pub fn moment(
+        &self,
+        caller: &Caller,
+        realm: &std::sync::Arc<crate::app::Realm>,
+        on_behalf_of: Option<OnBehalfOf>,
+    ) -> Result<Moment, Problem> {
+        let token = caller.token.clone();
+        let (actor, step_up) = match on_behalf_of {
+            None => (Actor::Operator { token }, None),
+            Some(OnBehalfOf { member, role, step_up }) => {
+                let fits = (1..=MEMBER_CHARS_MAX).contains(&member.chars().count());
+                if !fits || member.chars().any(char::is_control) {
+                    let message = format!("1 to {MEMBER_CHARS_MAX} characters");
+                    return Err(Problem::invalid("on_behalf_of.member", message));
+                }
+                (Actor::Member { member, role, token: Some(token) }, step_up)
+            }
+        };
+        Ok(Moment {
+            now: self.app.now(),
+            actor,
+            step_up,
+            request_id: self.request_id.clone(),
+            keys: std::sync::Arc::clone(&self.app.keys),
+            realm: std::sync::Arc::clone(realm),
+        })
+    }
+}

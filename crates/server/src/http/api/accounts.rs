@@ -1,0 +1,122 @@
+//! Accounts over HTTP.
+
+use http::StatusCode;
+use keyway_domain::id::AccountId;
+use keyway_store::accounts;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use super::{Call, Caller, Done, Problem, Reply, json_reply, view};
+use crate::commands;
+use crate::http::body;
+
+/// A merchant to register.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// Its name.
+    name: String,
+    /// The platform's own id of it.
+    #[serde(default)]
+    external_id: Option<String>,
+}
+
+/// What changes.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The new name.
+    #[serde(default)]
+    name: Option<String>,
+    /// The new external id; `null` takes it away.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>")]
+    external_id: Option<Option<String>>,
+}
+
+/// No fields.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Tells `null` from a field that is not there.
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// `GET /v1/accounts`
+pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let query = call.query(&["limit", "cursor", "external_id"])?;
+    let (limit, before) = call.page(&query)?;
+    let external = query.get("external_id").cloned();
+    let page = call
+        .app
+        .db
+        .read(move |tx| match &external {
+            Some(external) => {
+                accounts::find_external(tx, external).map(|found| found.into_iter().collect())
+            }
+            None => accounts::page(tx, before.map(AccountId), limit),
+        })
+        .await?;
+    let page: Vec<accounts::Account> = page;
+    let entries: Vec<_> = page.iter().map(view::account).collect();
+    Ok(call.page_reply(&entries, limit, page.last().map(|account| account.id.0)))
+}
+
+/// `POST /v1/accounts`
+pub async fn create(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let body: Create = body::read(&call.body)?;
+    let realm = call.app.platform.clone();
+    call.mutate(&caller, &realm, None, StatusCode::CREATED, move |tx, moment| {
+        let external_id = body.external_id.as_deref();
+        let account = commands::accounts::create(tx, moment, &body.name, external_id)?;
+        Ok(Done { body: view::account(&account), shown: None })
+    })
+    .await
+}
+
+/// `GET /v1/accounts/{account}`
+pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let id = call.account()?;
+    let found = call.app.db.read(move |tx| accounts::find(tx, id)).await?;
+    let account = found.ok_or_else(|| Problem::not_found("account"))?;
+    Ok(json_reply(StatusCode::OK, view::account(&account).to_string()))
+}
+
+/// `PATCH /v1/accounts/{account}`
+pub async fn update(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let id = call.account()?;
+    let body: Update = body::read(&call.body)?;
+    let realm = call.app.platform.clone();
+    call.mutate(&caller, &realm, None, StatusCode::OK, move |tx, moment| {
+        let external_id = body.external_id.as_ref().map(Option::as_deref);
+        let name = body.name.as_deref();
+        let account = commands::accounts::update(tx, moment, id, name, external_id)?;
+        Ok(Done { body: view::account(&account), shown: None })
+    })
+    .await
+}
+
+/// `POST /v1/accounts/{account}/suspend`
+pub async fn suspend(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    set_suspended(call, caller, true).await
+}
+
+/// `POST /v1/accounts/{account}/resume`
+pub async fn resume(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    set_suspended(call, caller, false).await
+}
+
+async fn set_suspended(call: Call, caller: Caller, suspended: bool) -> Result<Reply, Problem> {
+    let id = call.account()?;
+    let Nothing {} = body::read(&call.body)?;
+    let realm = call.app.platform.clone();
+    call.mutate(&caller, &realm, None, StatusCode::OK, move |tx, moment| {
+        let account = commands::accounts::set_suspended(tx, moment, id, suspended)?;
+        Ok(Done { body: view::account(&account), shown: None })
+    })
+    .await
+}

@@ -1,0 +1,461 @@
+//! Credentials over HTTP. The same functions serve the operator's tokens, in their own realm.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use keyway_domain::credential::Credential;
+use keyway_domain::id::{AccountId, CredentialId};
+use keyway_domain::lifecycle::Edit;
+use keyway_domain::scheme::Scheme;
+use keyway_domain::time::Time;
+use keyway_store::credentials::{self, Filter};
+use keyway_store::{DbError, Tx, usage as store_usage};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::accounts::present;
+use super::{Call, Caller, Done, Problem, Reply, json_reply, view};
+use crate::app::Realm;
+use crate::commands::credentials::{Change, NewCredential, Shown};
+use crate::commands::{self, Error, Moment};
+use crate::http::body::{self, GrantBody, OnBehalfOf, RateBody};
+
+/// A credential to make.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// A kind of the scheme.
+    kind: String,
+    /// `test` or `live`.
+    environment: String,
+    /// What its owner calls it.
+    name: String,
+    /// What it may do, for kinds whose grant is chosen.
+    #[serde(default)]
+    grant: Option<GrantBody>,
+    /// Addresses and CIDR ranges that may use it; empty for anywhere.
+    #[serde(default)]
+    addresses: Vec<String>,
+    /// A limit of its own.
+    #[serde(default)]
+    rate_limit: Option<RateBody>,
+    /// When it stops: a date (00:00:00Z at its start) or an instant.
+    #[serde(default)]
+    expires_at: Option<String>,
+    /// The member for whom the platform acts.
+    #[serde(default)]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// An act that needs nothing more.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Act {
+    /// The member for whom the platform acts.
+    #[serde(default)]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// A rotation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {
+    /// How long the previous secret stays: `0s`, `15m`, `24h`, `7d`. The scheme has the default.
+    #[serde(default)]
+    overlap: Option<String>,
+    /// The member for whom the platform acts.
+    #[serde(default)]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// More time.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Extend {
+    /// The first instant at which the previous secret is refused.
+    until: String,
+    /// The member for whom the platform acts.
+    #[serde(default)]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// A copy.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Duplicate {
+    /// The copy's name.
+    #[serde(default)]
+    name: Option<String>,
+    /// What the copy may do, if not the same.
+    #[serde(default)]
+    grant: Option<GrantBody>,
+    /// The member for whom the platform acts.
+    #[serde(default)]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// What changes; a field that is not there stays as it is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The new name.
+    #[serde(default)]
+    name: Option<String>,
+    /// What it may do from now on.
+    #[serde(default)]
+    grant: Option<GrantBody>,
+    /// From where.
+    #[serde(default)]
+    addresses: Option<Vec<String>>,
+    /// A limit of its own; `null` goes back to the scheme's.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<RateBody>")]
+    rate_limit: Option<Option<RateBody>>,
+    /// When it stops; `null` for never.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>")]
+    expires_at: Option<Option<String>>,
+    /// The member for whom the platform acts.
+    #[serde(default)]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+impl Create {
+    pub(super) fn resolve(&self, scheme: &Scheme) -> Result<NewCredential, Problem> {
+        Ok(NewCredential {
+            kind: self.kind.clone(),
+            environment: body::environment(&self.environment)?,
+            name: self.name.clone(),
+            grant: self.grant.as_ref().map(|grant| grant.resolve(scheme)).transpose()?,
+            addresses: body::addresses(&self.addresses)?,
+            rate: self.rate_limit.map(RateBody::checked).transpose()?,
+            expires_at: self.expires_at.as_deref().map(body::expiry).transpose()?,
+        })
+    }
+}
+
+impl Update {
+    /// The changes in the order in which they are made; each is an act of its own, all or none.
+    fn resolve(&self, scheme: &Scheme) -> Result<Vec<Change>, Problem> {
+        let mut changes = Vec::new();
+        changes.extend(self.name.clone().map(Change::Rename));
+        let edit = Edit {
+            grant: self.grant.as_ref().map(|grant| grant.resolve(scheme)).transpose()?,
+            addresses: self.addresses.as_deref().map(body::addresses).transpose()?,
+            rate: self
+                .rate_limit
+                .map(|rate| rate.map(RateBody::checked).transpose())
+                .transpose()?,
+        };
+        if edit.grant.is_some() || edit.addresses.is_some() || edit.rate.is_some() {
+            changes.push(Change::Edit(edit));
+        }
+        if let Some(at) = &self.expires_at {
+            let at = at.as_deref().map(body::expiry).transpose()?;
+            changes.push(Change::Expire(at));
+        }
+        if changes.is_empty() {
+            return Err(Problem::invalid("", "the body names nothing to change"));
+        }
+        Ok(changes)
+    }
+}
+
+/// A realm and an account in it: what all functions below act within.
+pub(super) struct Place {
+    pub(super) realm: Arc<Realm>,
+    pub(super) account: AccountId,
+}
+
+impl Place {
+    fn of_merchant(call: &Call) -> Result<Self, Problem> {
+        Ok(Self { realm: Arc::clone(&call.app.platform), account: call.account()? })
+    }
+}
+
+/// Reads a page of credentials.
+pub(super) async fn list_in(call: Call, place: Place) -> Result<Reply, Problem> {
+    let query = call.query(&["limit", "cursor", "environment", "kind", "revoked"])?;
+    let (limit, before) = call.page(&query)?;
+    let environment = query.get("environment").map(|text| body::environment(text)).transpose()?;
+    let filter = Filter {
+        environment,
+        kind: query.get("kind").cloned(),
+        revoked: query.get("revoked").is_some_and(|text| text == "true"),
+        before: before.map(CredentialId),
+    };
+    let (now, rules) = (call.now(), place.realm.rules.clone());
+    let account = place.account;
+    let (entries, last) = call
+        .app
+        .db
+        .read(move |tx| {
+            if keyway_store::accounts::find(tx, account)?.is_none() {
+                return Err(Error::NotFound("account"));
+            }
+            let page = credentials::page(tx, &rules, account, &filter, limit)?;
+            let last = page.last().map(|credential| credential.id.0);
+            let entries = page.iter().map(|credential| {
+                let seen = store_usage::seen(tx, credential.id)?;
+                Ok(view::credential(credential, &rules.scheme, &seen, now))
+            });
+            Ok((entries.collect::<Result<Vec<_>, DbError>>()?, last))
+        })
+        .await?;
+    Ok(call.page_reply(&entries, limit, last))
+}
+
+/// Reads one credential.
+pub(super) async fn get_in(call: Call, place: Place) -> Result<Reply, Problem> {
+    let id = call.credential()?;
+    let (now, rules) = (call.now(), place.realm.rules.clone());
+    let body = call
+        .app
+        .db
+        .read(move |tx| {
+            let found = credentials::find(tx, &rules, place.account, id)?;
+            let credential = found.ok_or(Error::NotFound("credential"))?;
+            let seen = store_usage::seen(tx, id)?;
+            Ok::<_, Error>(view::credential(&credential, &rules.scheme, &seen, now))
+        })
+        .await?;
+    Ok(json_reply(StatusCode::OK, body.to_string()))
+}
+
+/// Makes a credential.
+pub(super) async fn create_in(
+    call: Call,
+    caller: Caller,
+    place: Place,
+    new: NewCredential,
+    on_behalf_of: Option<OnBehalfOf>,
+) -> Result<Reply, Problem> {
+    let realm = Arc::clone(&place.realm);
+    call.mutate(&caller, &realm, on_behalf_of, StatusCode::CREATED, move |tx, moment| {
+        let made = commands::credentials::create(tx, moment, place.account, new.clone())?;
+        done(tx, moment, made.0, Some(&made.1))
+    })
+    .await
+}
+
+/// Gives a credential a new secret.
+pub(super) async fn rotate_in(call: Call, caller: Caller, place: Place) -> Result<Reply, Problem> {
+    let id = call.credential()?;
+    let body: Rotate = body::read(&call.body)?;
+    let overlap =
+        body.overlap.as_deref().map(|text| body::duration("overlap", text)).transpose()?;
+    let realm = Arc::clone(&place.realm);
+    call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
+        let made = commands::credentials::rotate(tx, moment, place.account, id, overlap)?;
+        done(tx, moment, made.0, Some(&made.1))
+    })
+    .await
+}
+
+/// Changes what the body names.
+pub(super) async fn update_in(call: Call, caller: Caller, place: Place) -> Result<Reply, Problem> {
+    let body: Update = body::read(&call.body)?;
+    let changes = body.resolve(&place.realm.rules.scheme)?;
+    change_in(call, caller, place, body.on_behalf_of, changes).await
+}
+
+/// Does an act that needs nothing more than itself.
+pub(super) async fn act_in(
+    call: Call,
+    caller: Caller,
+    place: Place,
+    change: Change,
+) -> Result<Reply, Problem> {
+    let body: Act = body::read(&call.body)?;
+    change_in(call, caller, place, body.on_behalf_of, vec![change]).await
+}
+
+async fn change_in(
+    call: Call,
+    caller: Caller,
+    place: Place,
+    on_behalf_of: Option<OnBehalfOf>,
+    changes: Vec<Change>,
+) -> Result<Reply, Problem> {
+    let id = call.credential()?;
+    let realm = Arc::clone(&place.realm);
+    call.mutate(&caller, &realm, on_behalf_of, StatusCode::OK, move |tx, moment| {
+        let mut changed = None;
+        for change in &changes {
+            let after =
+                commands::credentials::change(tx, moment, place.account, id, change.clone())?;
+            changed = Some(after);
+        }
+        done(tx, moment, changed.ok_or(Error::NotFound("credential"))?, None)
+    })
+    .await
+}
+
+fn done(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    credential: Credential,
+    shown: Option<&Shown>,
+) -> Result<Done, Error> {
+    let scheme = &moment.realm.rules.scheme;
+    let seen = store_usage::seen(tx, credential.id)?;
+    Ok(Done {
+        body: view::credential(&credential, scheme, &seen, moment.now),
+        shown: shown.map(|shown| view::shown(shown, &credential.kind, scheme)),
+    })
+}
+
+/// `GET …/credentials`
+pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    list_in(call, place).await
+}
+
+/// `GET …/credentials/{credential}`
+pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    get_in(call, place).await
+}
+
+/// `POST …/credentials`
+pub async fn create(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    let body: Create = body::read(&call.body)?;
+    let new = body.resolve(&place.realm.rules.scheme)?;
+    create_in(call, caller, place, new, body.on_behalf_of).await
+}
+
+/// `PATCH …/credentials/{credential}`
+pub async fn update(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    update_in(call, caller, place).await
+}
+
+/// `POST …/rotate`
+pub async fn rotate(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    rotate_in(call, caller, place).await
+}
+
+/// `POST …/reveal`
+pub async fn reveal(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    let id = call.credential()?;
+    let body: Act = body::read(&call.body)?;
+    let realm = Arc::clone(&place.realm);
+    call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
+        let (credential, shown) = commands::credentials::reveal(tx, moment, place.account, id)?;
+        done(tx, moment, credential, Some(&shown))
+    })
+    .await
+}
+
+/// `POST …/regenerate`
+pub async fn regenerate(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    let id = call.credential()?;
+    let body: Act = body::read(&call.body)?;
+    let realm = Arc::clone(&place.realm);
+    call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
+        let (credential, shown) =
+            commands::credentials::regenerate(tx, moment, place.account, id)?;
+        done(tx, moment, credential, Some(&shown))
+    })
+    .await
+}
+
+/// `POST …/duplicate`
+pub async fn duplicate(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    let id = call.credential()?;
+    let body: Duplicate = body::read(&call.body)?;
+    let scheme = &place.realm.rules.scheme;
+    let grant = body.grant.as_ref().map(|grant| grant.resolve(scheme)).transpose()?;
+    let realm = Arc::clone(&place.realm);
+    call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::CREATED, move |tx, moment| {
+        let name = body.name.clone();
+        let made =
+            commands::credentials::duplicate(tx, moment, place.account, id, name, grant)?;
+        done(tx, moment, made.0, Some(&made.1))
+    })
+    .await
+}
+
+/// `POST …/extend`
+pub async fn extend(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    let body: Extend = body::read(&call.body)?;
+    let until = Time::parse(&body.until).ok_or_else(|| {
+        Problem::invalid("until", "not an instant; write it like 2026-12-31T00:00:00Z")
+    })?;
+    change_in(call, caller, place, body.on_behalf_of, vec![Change::Extend(until)]).await
+}
+
+/// `POST …/finish`
+pub async fn finish(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    act_in(call, caller, place, Change::Finish).await
+}
+
+/// `POST …/rollback`
+pub async fn roll_back(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    act_in(call, caller, place, Change::RollBack).await
+}
+
+/// `POST …/revoke`
+pub async fn revoke(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    act_in(call, caller, place, Change::Revoke).await
+}
+
+/// `POST …/delete`
+pub async fn delete(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    act_in(call, caller, place, Change::Delete).await
+}
+
+/// The longest stretch of usage that is answered at once: 90 days.
+const USAGE_HOURS_MAX: i64 = 90 * 24;
+
+/// `GET …/usage`
+pub async fn usage(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let place = Place::of_merchant(&call)?;
+    let id = call.credential()?;
+    let query = call.query(&["hours"])?;
+    let hours = query.get("hours").map_or(Ok(24), |text| text.parse::<i64>());
+    let hours = hours.ok().filter(|hours| (1..=USAGE_HOURS_MAX).contains(hours));
+    let hours = hours.ok_or_else(|| {
+        Problem::invalid("hours", format!("it is 1 to {USAGE_HOURS_MAX}"))
+    })?;
+    let since = call.now().plus_ms(-hours * 3_600_000);
+    let rules = place.realm.rules.clone();
+    let rows = call
+        .app
+        .db
+        .read(move |tx| {
+            let found = credentials::find(tx, &rules, place.account, id)?;
+            found.ok_or(Error::NotFound("credential"))?;
+            Ok::<_, Error>(store_usage::hours(tx, id, since)?)
+        })
+        .await?;
+    let mut by_outcome: BTreeMap<&str, i64> = BTreeMap::new();
+    for row in &rows {
+        *by_outcome.entry(&row.outcome).or_insert(0) += row.requests;
+    }
+    let entries: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "hour": row.hour,
+                "secret": row.secret,
+                "outcome": row.outcome,
+                "requests": row.requests,
+            })
+        })
+        .collect();
+    let body = json!({ "credential": id, "since": since, "total": by_outcome, "data": entries });
+    Ok(json_reply(StatusCode::OK, body.to_string()))
+}

@@ -1,0 +1,49 @@
+//! The scheme over HTTP: what a program needs to know before it makes a credential.
+
+use http::StatusCode;
+use keyway_domain::scheme::KindGrant;
+use serde_json::{Value, json};
+
+use super::{Call, Caller, Problem, Reply, json_reply};
+
+/// `GET /v1/scheme`
+#[expect(clippy::unused_async, reason = "a handler is async, whether it waits or not")]
+pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let scheme = &call.app.platform.rules.scheme;
+    let kinds: Vec<Value> = scheme
+        .kinds
+        .iter()
+        .map(|kind| {
+            let acts: Vec<&str> = kind.acts().map(|(act, _)| act.verb()).collect();
+            json!({
+                "name": kind.name,
+                "label": kind.label,
+                "format": kind.secret.pattern(),
+                "grant_chosen": matches!(kind.grants, KindGrant::Chosen { .. }),
+                "single": kind.single,
+                "acts": acts,
+            })
+        })
+        .collect();
+    let resources: Vec<Value> = scheme
+        .resources
+        .iter()
+        .map(|resource| {
+            let group = resource.group.and_then(|group| scheme.groups.get(group));
+            json!({
+                "name": resource.name,
+                "label": resource.label,
+                "group": group.map(|group| group.name.as_str()),
+            })
+        })
+        .collect();
+    let body = json!({
+        "name": scheme.name,
+        "title": scheme.title,
+        "summary": scheme.summary,
+        "access_labels": scheme.levels.labels,
+        "kinds": kinds,
+        "resources": resources,
+    });
+    Ok(json_reply(StatusCode::OK, body.to_string()))
+}

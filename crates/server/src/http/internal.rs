@@ -1,0 +1,200 @@
+//! The internal listener: verification, health, metrics. Nothing here waits for the database.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use keyway_domain::Environment;
+use keyway_domain::grant::Action;
+use keyway_domain::limits::{BATCH_BYTES_MAX, BATCH_MAX};
+use keyway_domain::verdict::Reason;
+use keyway_guard::{AnswerBody, QuestionBody};
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use super::serve::read_body;
+use super::{Reply, answer, json, text};
+use crate::app::App;
+use crate::verify::{Answered, Asked, HeaderPairs};
+
+/// Bytes of one question: 64 KiB of signed body in base64, and its headers.
+const QUESTION_BYTES_MAX: usize = 160 * 1024;
+
+pub(super) async fn serve(
+    app: &Arc<App>,
+    needs_token: bool,
+    address: Option<IpAddr>,
+    request: Request<Incoming>,
+) -> Reply {
+    let (parts, body) = request.into_parts();
+    match (&parts.method, parts.uri.path()) {
+        (&Method::GET, "/healthz") => return text(StatusCode::OK, "ok\n"),
+        (&Method::GET, "/readyz") => return ready(app),
+        _ => {}
+    }
+    if needs_token {
+        let engine = &app.operator.engine;
+        let named = Some(("verification", Action::Read));
+        let judged = engine.verify(&parts.headers, &Asked { named, address, ..Asked::default() });
+        match engine.answer(&judged, &parts.headers) {
+            Answered::Passed(_) => {}
+            Answered::Refused(_, refusal) | Answered::LoggedIn(refusal) => return answer(refusal),
+        }
+    }
+    let done = match (&parts.method, parts.uri.path()) {
+        (&Method::POST, "/v1/verify") => match read_body(body, QUESTION_BYTES_MAX).await {
+            Ok(body) => one(app, &body),
+            Err(problem) => Err(problem),
+        },
+        (&Method::POST, "/v1/verify/batch") => match read_body(body, BATCH_BYTES_MAX).await {
+            Ok(body) => batch(app, &body),
+            Err(problem) => Err(problem),
+        },
+        (&Method::GET, "/metrics") => Ok(text(StatusCode::OK, metrics(app))),
+        _ => Err(Problem::not_found("path")),
+    };
+    done.unwrap_or_else(|problem| {
+        let id = app.platform.engine.management_request().seal(&app.keys.requests);
+        problem.reply(&id)
+    })
+}
+
+fn one(app: &App, body: &[u8]) -> Result<Reply, Problem> {
+    let question = serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
+    let answered = ask(app, &question)?;
+    let body = serde_json::to_vec(&answered).map_err(|error| not_a_question(&error))?;
+    Ok(json(StatusCode::OK, body))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Questions<'a> {
+    #[serde(borrow)]
+    questions: Vec<QuestionBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct Answers {
+    answers: Vec<AnswerBody>,
+}
+
+fn batch(app: &App, body: &[u8]) -> Result<Reply, Problem> {
+    let asked: Questions<'_> =
+        serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
+    if asked.questions.is_empty() || asked.questions.len() > BATCH_MAX {
+        let message = format!("a batch has 1 to {BATCH_MAX} questions");
+        return Err(Problem::invalid("questions", message));
+    }
+    let answers: Result<Vec<_>, _> =
+        asked.questions.iter().map(|question| ask(app, question)).collect();
+    let body = serde_json::to_vec(&Answers { answers: answers? });
+    Ok(json(StatusCode::OK, body.map_err(|error| not_a_question(&error))?))
+}
+
+fn not_a_question(error: &serde_json::Error) -> Problem {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    // What the parser says of a value could repeat a credential; the place is enough.
+    let what = if error.is_data() { "an unknown or wrong field" } else { "not JSON" };
+    Problem::new(StatusCode::BAD_REQUEST, "not_a_question", format!("{what} at {place}"))
+}
+
+/// Answers one question.
+fn ask(app: &App, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
+    let engine = &app.platform.engine;
+    let environment = question.environment.as_deref().map(|text| {
+        Environment::parse(text).ok_or_else(|| Problem::invalid("environment", "`test` or `live`"))
+    });
+    let address = question.client_address.as_deref().map(|text| {
+        text.parse().map_err(|_| Problem::invalid("client_address", "an IPv4 or IPv6 address"))
+    });
+    let named = match (&question.resource, &question.action) {
+        (None, None) => None,
+        (Some(resource), Some(action)) => {
+            let action = Action::parse(action)
+                .ok_or_else(|| Problem::invalid("action", "`read` or `write`"))?;
+            Some((resource.as_ref(), action))
+        }
+        _ => return Err(Problem::invalid("action", "resource and action go together")),
+    };
+    let body = question.body.as_deref().map(|text| STANDARD.decode(text)).transpose();
+    let body = body.map_err(|_| Problem::invalid("body", "not base64"))?;
+    let headers = HeaderPairs(&question.headers);
+    let judged = engine.verify(
+        &headers,
+        &Asked {
+            method: question.method.as_deref().unwrap_or(""),
+            target: question.path.as_deref().unwrap_or(""),
+            named,
+            environment: environment.transpose()?,
+            address: address.transpose()?,
+            account: question.account.as_deref(),
+            body: body.as_deref(),
+        },
+    );
+    let answered = engine.answer(&judged, &headers);
+    app.count(judged.verdict);
+    Ok(match answered {
+        Answered::Passed(passed) => AnswerBody {
+            allowed: true,
+            reason: None,
+            request_id: passed.identity.request_id.clone(),
+            identity: Some(passed.identity),
+            response_headers: passed.response_headers,
+            answer: None,
+        },
+        Answered::Refused(reason, answer) => refused(reason.as_str(), answer),
+        Answered::LoggedIn(answer) => refused("answered", answer),
+    })
+}
+
+fn refused(reason: &str, answer: keyway_guard::Answer) -> AnswerBody {
+    let id = answer.headers.iter().find(|(name, _)| name == "request-id");
+    AnswerBody {
+        allowed: false,
+        reason: Some(reason.to_owned()),
+        request_id: id.map_or_else(String::new, |(_, id)| id.clone()),
+        identity: None,
+        response_headers: Vec::new(),
+        answer: Some(answer),
+    }
+}
+
+fn ready(app: &App) -> Reply {
+    if app.platform.engine.is_ready() {
+        text(StatusCode::OK, "ready\n")
+    } else {
+        let loaded = app.platform.engine.index.len();
+        text(StatusCode::SERVICE_UNAVAILABLE, format!("loading: {loaded} secrets so far\n"))
+    }
+}
+
+/// Figures in the Prometheus text format.
+fn metrics(app: &App) -> String {
+    let mut out = String::new();
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        writeln!(out, "{text}").expect("a String takes everything");
+    };
+    line(format_args!("# HELP keyway_verifications_total Decisions over HTTP, by outcome."));
+    line(format_args!("# TYPE keyway_verifications_total counter"));
+    let allowed = app.decisions[0].load(Ordering::Relaxed);
+    line(format_args!("keyway_verifications_total{{outcome=\"allowed\"}} {allowed}"));
+    for reason in Reason::ALL {
+        let count = app.decisions[1 + *reason as usize].load(Ordering::Relaxed);
+        line(format_args!("keyway_verifications_total{{outcome=\"{reason}\"}} {count}"));
+    }
+    line(format_args!("# HELP keyway_index_secrets Secrets in memory, ended ones included."));
+    line(format_args!("# TYPE keyway_index_secrets gauge"));
+    line(format_args!("keyway_index_secrets {}", app.platform.engine.index.len()));
+    line(format_args!("# HELP keyway_rows_refused Stored rows that failed their seal."));
+    line(format_args!("# TYPE keyway_rows_refused gauge"));
+    line(format_args!("keyway_rows_refused {}", app.refused_rows.load(Ordering::Relaxed)));
+    line(format_args!("# HELP keyway_store_well Whether the last write reached the database."));
+    line(format_args!("# TYPE keyway_store_well gauge"));
+    line(format_args!("keyway_store_well {}", u8::from(app.store_well.load(Ordering::Relaxed))));
+    out
+}

@@ -1,0 +1,279 @@
+//! THE TABLE: every route of the management API, with what it needs and who serves it. The router,
+//! the OpenAPI document and the tests read it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+
+use http::Method;
+use keyway_domain::grant::Action;
+use keyway_domain::limits;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::admit::Caller;
+use super::api::{accounts, credentials, events, imports, requests, scheme, tokens};
+use super::problem::Problem;
+use super::{Call, Reply};
+
+type Answering = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
+
+/// What serves a route.
+pub type Handler = fn(Call, Caller) -> Answering;
+
+/// A route.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path; `{name}` is one segment.
+    pub path: &'static str,
+    /// Its name in the OpenAPI document.
+    pub operation: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// What an operator token needs for it: a resource of the operator's scheme.
+    pub resource: &'static str,
+    /// The schema of its body.
+    pub body: Option<fn() -> Schema>,
+    /// The parameters of its query.
+    pub query: &'static [&'static str],
+    /// The status of success.
+    pub status: u16,
+    /// The largest body it takes.
+    pub body_bytes_max: usize,
+    /// Who serves it.
+    pub handler: Handler,
+}
+
+impl Route {
+    /// The action that a token needs: looking or changing.
+    pub fn action(&self) -> Action {
+        if self.method == Method::GET { Action::Read } else { Action::Write }
+    }
+
+    fn query(mut self, names: &'static [&'static str]) -> Self {
+        self.query = names;
+        self
+    }
+
+    fn created(mut self) -> Self {
+        self.status = 201;
+        self
+    }
+
+    fn batch(mut self) -> Self {
+        self.body_bytes_max = limits::BATCH_BYTES_MAX;
+        self
+    }
+}
+
+fn get(
+    path: &'static str,
+    operation: &'static str,
+    resource: &'static str,
+    summary: &'static str,
+    handler: Handler,
+) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        operation,
+        summary,
+        resource,
+        body: None,
+        query: &[],
+        status: 200,
+        body_bytes_max: limits::BODY_BYTES_MAX,
+        handler,
+    }
+}
+
+fn post<B: JsonSchema>(
+    path: &'static str,
+    operation: &'static str,
+    resource: &'static str,
+    summary: &'static str,
+    handler: Handler,
+) -> Route {
+    let body = Some(schema_of::<B> as fn() -> Schema);
+    Route { method: Method::POST, body, ..get(path, operation, resource, summary, handler) }
+}
+
+fn patch<B: JsonSchema>(
+    path: &'static str,
+    operation: &'static str,
+    resource: &'static str,
+    summary: &'static str,
+    handler: Handler,
+) -> Route {
+    Route { method: Method::PATCH, ..post::<B>(path, operation, resource, summary, handler) }
+}
+
+fn schema_of<B: JsonSchema>() -> Schema {
+    let mut settings = schemars::generate::SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    settings.meta_schema = None;
+    SchemaGenerator::new(settings).into_root_schema_for::<B>()
+}
+
+macro_rules! handler {
+    ($function:path) => {
+        |call, caller| Box::pin($function(call, caller))
+    };
+}
+
+const ACCOUNT: &str = "/v1/accounts/{account}";
+const CREDENTIALS: &str = "/v1/accounts/{account}/credentials";
+const PAGE: &[&str] = &["limit", "cursor"];
+
+macro_rules! under {
+    (credential $rest:literal) => {
+        concat!("/v1/accounts/{account}/credentials/{credential}", $rest)
+    };
+    (token $rest:literal) => {
+        concat!("/v1/operator-tokens/{credential}", $rest)
+    };
+}
+
+/// Every route.
+pub fn routes() -> &'static [Route] {
+    static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
+    ROUTES.get_or_init(|| {
+        let mut routes = account_routes();
+        routes.extend(credential_routes());
+        routes.extend(token_routes());
+        routes
+    })
+}
+
+fn account_routes() -> Vec<Route> {
+    use accounts::{Create, Nothing, Update};
+    vec![
+        get("/v1/scheme", "getScheme", "accounts", "The rules this Keyway runs.",
+            handler!(scheme::get)),
+        get("/v1/accounts", "listAccounts", "accounts", "Accounts, newest first.",
+            handler!(accounts::list)).query(&["limit", "cursor", "external_id"]),
+        post::<Create>("/v1/accounts", "createAccount", "accounts",
+            "Registers a merchant, with the credentials that the scheme gives at registration.",
+            handler!(accounts::create)).created(),
+        get(ACCOUNT, "getAccount", "accounts", "One account.", handler!(accounts::get)),
+        patch::<Update>(ACCOUNT, "updateAccount", "accounts",
+            "Renames an account or gives it another external id.", handler!(accounts::update)),
+        post::<Nothing>("/v1/accounts/{account}/suspend", "suspendAccount", "accounts",
+            "Refuses all credentials of an account, from the answer on.",
+            handler!(accounts::suspend)),
+        post::<Nothing>("/v1/accounts/{account}/resume", "resumeAccount", "accounts",
+            "Lets a suspended account in again.", handler!(accounts::resume)),
+        get("/v1/accounts/{account}/events", "listAccountEvents", "events",
+            "What happened in an account, newest first.",
+            handler!(events::of_account)).query(&["limit", "cursor", "subject"]),
+        get("/v1/events", "listEvents", "events", "What happened, newest first.",
+            handler!(events::list)).query(PAGE),
+        get("/v1/requests/{request}", "getRequest", "requests",
+            "Who asked, for what, and what was decided, found by a Request-Id.",
+            handler!(requests::get)),
+    ]
+}
+
+fn credential_routes() -> Vec<Route> {
+    use credentials::{Act, Create, Duplicate, Extend, Rotate, Update};
+    let route = |path, operation, summary, handler| {
+        post::<Act>(path, operation, "credentials", summary, handler)
+    };
+    vec![
+        get(CREDENTIALS, "listCredentials", "credentials", "An account's credentials, newest first.",
+            handler!(credentials::list))
+            .query(&["limit", "cursor", "environment", "kind", "revoked"]),
+        post::<Create>(CREDENTIALS, "createCredential", "credentials",
+            "Makes a credential. Its secret is in this answer and nowhere else.",
+            handler!(credentials::create)).created(),
+        post::<imports::Batch>("/v1/accounts/{account}/credentials/import", "importCredentials",
+            "credentials", "Takes over keys that another system issued, by their hashes.",
+            handler!(imports::import)).created().batch(),
+        get(under!(credential ""), "getCredential", "credentials", "One credential.",
+            handler!(credentials::get)),
+        get(under!(credential "/usage"), "getCredentialUsage", "credentials",
+            "Requests by secret, hour and outcome.", handler!(credentials::usage)).query(&["hours"]),
+        patch::<Update>(under!(credential ""), "updateCredential", "credentials",
+            "Changes a credential's name, access or expiry. Its secret stays.",
+            handler!(credentials::update)),
+        route(under!(credential "/reveal"), "revealCredential",
+            "Shows a public credential again.", handler!(credentials::reveal)),
+        post::<Rotate>(under!(credential "/rotate"), "rotateCredential", "credentials",
+            "Gives a credential a new secret; the one before stays for the overlap.",
+            handler!(credentials::rotate)),
+        route(under!(credential "/finish"), "finishRotation",
+            "Ends the previous secret now.", handler!(credentials::finish)),
+        post::<Extend>(under!(credential "/extend"), "extendOverlap", "credentials",
+            "Gives the previous secret more time.", handler!(credentials::extend)),
+        route(under!(credential "/rollback"), "rollBackRotation",
+            "Undoes a rotation: the new secret ends, the previous one is current again.",
+            handler!(credentials::roll_back)),
+        route(under!(credential "/regenerate"), "regenerateCredential",
+            "Replaces a credential's secret at once.", handler!(credentials::regenerate)),
+        post::<Duplicate>(under!(credential "/duplicate"), "duplicateCredential", "credentials",
+            "Makes a second credential like this one.", handler!(credentials::duplicate)).created(),
+        route(under!(credential "/revoke"), "revokeCredential",
+            "Ends a credential for ever, from the answer on.", handler!(credentials::revoke)),
+        route(under!(credential "/delete"), "deleteCredential",
+            "Ends a credential and takes it off the list.", handler!(credentials::delete)),
+    ]
+}
+
+fn token_routes() -> Vec<Route> {
+    use credentials::{Act, Rotate, Update};
+    vec![
+        get("/v1/operator-tokens", "listOperatorTokens", "tokens", "The operator's tokens.",
+            handler!(tokens::list)).query(&["limit", "cursor", "revoked"]),
+        post::<tokens::Create>("/v1/operator-tokens", "createOperatorToken", "tokens",
+            "Makes an operator token, as wide as its maker's at most.",
+            handler!(tokens::create)).created(),
+        get(under!(token ""), "getOperatorToken", "tokens", "One operator token.",
+            handler!(tokens::get)),
+        patch::<Update>(under!(token ""), "updateOperatorToken", "tokens",
+            "Changes a token's name, limits or expiry.", handler!(tokens::update)),
+        post::<Rotate>(under!(token "/rotate"), "rotateOperatorToken", "tokens",
+            "Gives a token a new secret; the one before stays for the overlap.",
+            handler!(tokens::rotate)),
+        post::<Act>(under!(token "/revoke"), "revokeOperatorToken", "tokens",
+            "Ends a token, from the answer on.", handler!(tokens::revoke)),
+    ]
+}
+
+/// Which route a request is for.
+pub enum Matched {
+    /// This one, and what its placeholders matched.
+    Route(&'static Route, HashMap<&'static str, String>),
+    /// The path has routes, but not for this method; these it has.
+    OtherMethod(String),
+    /// No route.
+    Nothing,
+}
+
+/// Finds the route of a request.
+pub fn find(method: &Method, path: &str) -> Matched {
+    static TABLE: OnceLock<matchit::Router<Vec<usize>>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        let mut by_path: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, route) in routes().iter().enumerate() {
+            by_path.entry(route.path).or_default().push(place);
+        }
+        let mut table = matchit::Router::new();
+        for (path, places) in by_path {
+            table.insert(path, places).expect("the table's paths don't contradict each other");
+        }
+        table
+    });
+    let Ok(matched) = table.at(path) else { return Matched::Nothing };
+    let of_path = || matched.value.iter().filter_map(|place| routes().get(*place));
+    let Some(route) = of_path().find(|route| route.method == *method) else {
+        let allowed: Vec<&str> = of_path().map(|route| route.method.as_str()).collect();
+        return Matched::OtherMethod(allowed.join(", "));
+    };
+    let names = ["account", "credential", "request"];
+    let params = names
+        .into_iter()
+        .filter_map(|name| Some((name, matched.params.get(name)?.to_owned())))
+        .collect();
+    Matched::Route(route, params)
+}

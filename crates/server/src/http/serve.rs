@@ -1,0 +1,342 @@
+//! The accept loop and the way of a request through it. `axum::serve` is not used: it leaves
+//! half-sent requests open, and has no bound on connections.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use keyway_guard::{Decision, Question, Verifier};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::admit::admit;
+use super::problem::Problem;
+use super::routes::{Matched, Route, find};
+use super::{Call, Door, Reply, answer, internal, json, openapi, text};
+use crate::app::App;
+use crate::verify::InProcess;
+
+/// A request's head must be whole within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// And its body within this.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head; beyond it the answer is 431.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Connections at once; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 16_384;
+/// What is under way may take so long when the process stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A listener of either sort.
+pub trait Accept: Send + Sync + 'static {
+    /// What it accepts.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection, and where it comes from.
+    fn next(
+        &self,
+    ) -> impl Future<Output = std::io::Result<(Self::Stream, Option<SocketAddr>)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> std::io::Result<(TcpStream, Option<SocketAddr>)> {
+        let (stream, peer) = self.accept().await?;
+        // Answers are small and whole: waiting to fill a packet only delays them.
+        stream.set_nodelay(true)?;
+        Ok((stream, Some(peer)))
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> std::io::Result<(UnixStream, Option<SocketAddr>)> {
+        Ok((self.accept().await?.0, None))
+    }
+}
+
+/// Serves a listener until told to stop.
+pub async fn run(
+    listener: impl Accept,
+    app: Arc<App>,
+    door: Door,
+    mut stop: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.next().await)
+        };
+        let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
+        let (permit, accepted) = tokio::select! {
+            () = stopped => break,
+            next = next => next,
+        };
+        let Ok(permit) = permit else { break };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: give others the time to close theirs.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (app, stop) = (Arc::clone(&app), stop.clone());
+        tokio::spawn(async move {
+            connection(stream, peer.map(|peer| peer.ip()), app, door, stop).await;
+            drop(permit);
+        });
+    }
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    let drained = tokio::time::timeout(DRAIN_TIMEOUT, room.acquire_many(all)).await;
+    if drained.is_err() {
+        tracing::warn!("some connections were still open when the process stopped");
+    }
+}
+
+async fn connection<S>(
+    stream: S,
+    address: Option<IpAddr>,
+    app: Arc<App>,
+    door: Door,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(serve(app, door, address, request).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
+    let served = tokio::select! {
+        served = serving.as_mut() => Some(served),
+        () = stopped => None,
+    };
+    let served = if let Some(served) = served {
+        served
+    } else {
+        serving.as_mut().graceful_shutdown();
+        serving.await
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn serve(
+    app: Arc<App>,
+    door: Door,
+    address: Option<IpAddr>,
+    request: Request<Incoming>,
+) -> Reply {
+    match door {
+        Door::Internal { token } => internal::serve(&app, token, address, request).await,
+        Door::Public | Door::Local => {
+            let (parts, body) = request.into_parts();
+            let max = match find(&parts.method, parts.uri.path()) {
+                Matched::Route(route, _) => route.body_bytes_max,
+                _ => keyway_domain::limits::BODY_BYTES_MAX,
+            };
+            match read_body(body, max).await {
+                Ok(body) => {
+                    management(app, door, address, Request::from_parts(parts, body)).await
+                }
+                Err(problem) => {
+                    let id = app.operator.engine.management_request().seal(&app.keys.requests);
+                    with_request_id(problem.reply(&id), &id)
+                }
+            }
+        }
+    }
+}
+
+/// Reads a body within its bounds of size and time.
+pub(super) async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    let reading = Limited::new(body, max).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body has more than {max} bytes"),
+        )),
+        Ok(Err(_)) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "body_incomplete",
+            "the body could not be read to its end",
+        )),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "the body did not arrive in time",
+        )),
+    }
+}
+
+/// Serves the management API: also in process, for the command line without a server.
+pub async fn management(
+    app: Arc<App>,
+    door: Door,
+    address: Option<IpAddr>,
+    request: Request<Bytes>,
+) -> Reply {
+    let request_id = app.operator.engine.management_request().seal(&app.keys.requests);
+    let (parts, body) = request.into_parts();
+    let matched = find(&parts.method, parts.uri.path());
+    let (route, params) = match matched {
+        Matched::Route(route, params) => (Some(route), params),
+        Matched::OtherMethod(allowed) => {
+            let detail = format!("this path has: {allowed}");
+            let problem =
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+            let mut reply = problem.reply(&request_id);
+            if let Ok(allowed) = HeaderValue::try_from(allowed) {
+                reply.headers_mut().insert("allow", allowed);
+            }
+            return with_request_id(reply, &request_id);
+        }
+        Matched::Nothing => (None, std::collections::HashMap::new()),
+    };
+    let method = parts.method;
+    let call = Call {
+        app,
+        method: method.clone(),
+        uri: parts.uri,
+        headers: parts.headers,
+        body,
+        address,
+        params,
+        request_id: request_id.clone(),
+    };
+    let reply = match route {
+        Some(route) => {
+            let reply = serve_route(call, door, route).await;
+            // The path's pattern, never the path: a client may have put anything there.
+            let status = reply.status().as_u16();
+            tracing::info!(%method, path = route.path, status, request_id, "management");
+            reply
+        }
+        None => unlisted(call, door).await,
+    };
+    with_request_id(reply, &request_id)
+}
+
+async fn serve_route(call: Call, door: Door, route: &Route) -> Reply {
+    let id = call.request_id.clone();
+    if let Err(problem) = holds_no_credential(&call) {
+        return problem.reply(&id);
+    }
+    let caller = match admit(&call, door, (route.resource, route.action())) {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal,
+    };
+    let app = Arc::clone(&call.app);
+    match (route.handler)(call, caller).await {
+        Ok(reply) => reply,
+        Err(problem) => {
+            if problem.status == StatusCode::SERVICE_UNAVAILABLE {
+                app.store_well.store(false, std::sync::atomic::Ordering::Relaxed);
+            }
+            problem.reply(&id)
+        }
+    }
+}
+
+/// No management call has a reason to carry a credential anywhere but in its Authorization header;
+/// one that does is refused before anything of it is kept or repeated.
+fn holds_no_credential(call: &Call) -> Result<(), Problem> {
+    let engines = [&call.app.platform.engine, &call.app.operator.engine];
+    let holds = |text: &str| engines.iter().any(|engine| engine.holds_secret(text));
+    let target = call.uri.path_and_query().map_or("", |target| target.as_str());
+    let key = call.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    let place = if holds(target) {
+        "URL"
+    } else if key.is_some_and(holds) {
+        "Idempotency-Key"
+    } else if holds(&String::from_utf8_lossy(&call.body)) {
+        "body"
+    } else {
+        return Ok(());
+    };
+    let detail = format!("the {place} holds a credential; nothing was done. Replace that credential");
+    Err(Problem::new(StatusCode::BAD_REQUEST, "credential_misplaced", detail))
+}
+
+/// What is not in the table: the document, health, and the platform's own logins.
+async fn unlisted(call: Call, door: Door) -> Reply {
+    let path = call.uri.path();
+    if call.method == Method::GET && path == "/openapi.json" {
+        return json(StatusCode::OK, openapi::document().to_string());
+    }
+    if call.method == Method::GET && path == "/healthz" {
+        return text(StatusCode::OK, "ok\n");
+    }
+    let login = call.app.platform.rules.scheme.login.as_ref();
+    let is_login = login.is_some_and(|login| call.method == Method::POST && path == login.path);
+    if is_login && door == Door::Public {
+        let verifier = InProcess(Arc::clone(&call.app));
+        let question = Question {
+            method: &call.method,
+            uri: &call.uri,
+            headers: &call.headers,
+            environment: None,
+            client_address: call.address,
+            account: None,
+            body: Some(&call.body),
+        };
+        if let Decision::Answered(reply) = verifier.verify(question).await {
+            return answer(reply);
+        }
+    }
+    Problem::not_found("path").reply(&call.request_id)
+}
+
+fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
+    let headers = reply.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        for name in ["request-id", "x-request-id"] {
+            headers.entry(HeaderName::from_static(name)).or_insert(value.clone());
+        }
+    }
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    reply
+}
+
+/// Resolves when the process is asked to stop.
+pub async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Where a listener listens, and what comes of it.
+pub fn is_own_machine(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+

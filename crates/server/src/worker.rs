@@ -1,0 +1,75 @@
+//! What happens beside requests: counters are flushed, old answers and ended secrets forgotten.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use keyway_domain::limits::{ENDED_REMEMBERED_DAYS, IDEMPOTENCY_HOURS};
+use keyway_domain::time::DAY_MS;
+use keyway_store::usage::{self, Batch};
+use keyway_store::{DbError, idempotency};
+use tokio::sync::watch;
+
+use crate::app::App;
+
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+const TIDY_EVERY: Duration = Duration::from_secs(3_600);
+
+/// The counters on their way to the database: a batch keeps its number until it has arrived, so
+/// that it is added once, however often it is sent.
+#[derive(Default)]
+pub struct Flusher {
+    pending: Option<Batch>,
+    sent: i64,
+}
+
+/// Works until told to stop, then flushes once more.
+pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut flush_tick = tokio::time::interval(FLUSH_EVERY);
+    let mut tidy_tick = tokio::time::interval(TIDY_EVERY);
+    loop {
+        let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
+        tokio::select! {
+            () = stopped => break,
+            _ = flush_tick.tick() => log(flush(&app).await, "usage was not flushed; it is kept"),
+            _ = tidy_tick.tick() => log(tidy(&app).await, "old rows were not removed"),
+        }
+    }
+    log(flush(&app).await, "the last usage was not flushed");
+}
+
+fn log(done: Result<(), DbError>, what: &str) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "{what}");
+    }
+}
+
+/// Writes what was counted since the last flush.
+pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
+    let mut flusher = app.flusher.lock().await;
+    if flusher.pending.is_none() {
+        let number = flusher.sent + 1;
+        flusher.pending = app.platform.engine.usage.take(&app.platform.engine.index, app.now());
+        if let Some(batch) = &mut flusher.pending {
+            batch.node.clone_from(&app.node);
+            batch.number = number;
+        }
+    }
+    let Some(batch) = flusher.pending.clone() else { return Ok(()) };
+    let written = app.db.write(app.now(), move |tx| usage::add(tx, &batch)).await;
+    app.store_well.store(written.is_ok(), Ordering::Relaxed);
+    written?;
+    flusher.pending = None;
+    flusher.sent += 1;
+    Ok(())
+}
+
+/// Forgets what is past its time.
+pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
+    let now = app.now();
+    let until = now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
+    app.db.write(now, move |tx| idempotency::prune(tx, until)).await?;
+    let before = now.plus_ms(-ENDED_REMEMBERED_DAYS * DAY_MS);
+    app.platform.engine.index.forget_ended(before);
+    Ok(())
+}
