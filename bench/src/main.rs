@@ -1,0 +1,2 @@
+//! Measures Keyway.
+fn main() {}
