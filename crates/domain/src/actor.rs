@@ -165,11 +165,8 @@ fn admit_member(
 ) -> Result<(), NotPermitted> {
     if !rule.by.contains(&role) {
         let allowed: Vec<&str> = rule.by.iter().map(|role| role.as_str()).collect();
-        let allowed = if allowed.is_empty() {
-            "only the platform".to_owned()
-        } else {
-            allowed.join(" or ")
-        };
+        let allowed =
+            if allowed.is_empty() { "only the platform".to_owned() } else { allowed.join(" or ") };
         let (act, kind, role) = (act.verb(), kind.label.clone(), role.as_str());
         return Err(NotPermitted::Role { act, kind, role, allowed });
     }

@@ -95,7 +95,9 @@ impl Credential {
         assert!(next.state == SecretState::Current);
         let mut credential = self.open_unexpired(now)?;
         let running = credential.retiring(now).map(|(_, until)| until);
-        if let Some(until) = running && overlap_ms > 0 {
+        if let Some(until) = running
+            && overlap_ms > 0
+        {
             return Err(Refusal::OverlapRunning(until));
         }
         let old = if overlap_ms > 0 {
@@ -197,8 +199,11 @@ impl Credential {
     pub fn revoke(self, permit: &Permit, now: Time) -> Result<Changed, Refusal> {
         assert!(permit.act() == Act::Revoke);
         let credential = self.open(now)?.ended(Status::Revoked { at: now }, now);
-        let happened =
-            Happened::new(Kind::Revoked, json!({ "status": "active" }), json!({ "status": "revoked" }));
+        let happened = Happened::new(
+            Kind::Revoked,
+            json!({ "status": "active" }),
+            json!({ "status": "revoked" }),
+        );
         Ok((credential, happened))
     }
 
@@ -215,8 +220,11 @@ impl Credential {
             Status::Deleted { .. } => return Err(Refusal::Deleted),
         };
         let credential = self.open(now)?.ended(Status::Deleted { at: now }, now);
-        let happened =
-            Happened::new(Kind::Deleted, json!({ "status": before }), json!({ "status": "deleted" }));
+        let happened = Happened::new(
+            Kind::Deleted,
+            json!({ "status": before }),
+            json!({ "status": "deleted" }),
+        );
         Ok((credential, happened))
     }
 

@@ -10,7 +10,7 @@ mod grants;
 mod read;
 mod routes;
 
-pub use dialect::{Dialect, Placeholders, RateHeaders, Rendered, Refused};
+pub use dialect::{Dialect, Placeholders, RateHeaders, Refused, Rendered};
 pub use explain::explain;
 pub use grants::{GrantError, Levels};
 pub use read::SchemeError;

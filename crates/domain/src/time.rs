@@ -89,9 +89,10 @@ pub fn say_duration(ms: i64) -> String {
     if ms == 0 {
         return "now".to_owned();
     }
-    let (number, unit) = [(DAY_MS, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second")]
-        .into_iter()
-        .find(|(size, _)| ms % size == 0)
-        .map_or((ms, "millisecond"), |(size, unit)| (ms / size, unit));
+    let (number, unit) =
+        [(DAY_MS, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second")]
+            .into_iter()
+            .find(|(size, _)| ms % size == 0)
+            .map_or((ms, "millisecond"), |(size, unit)| (ms / size, unit));
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }

@@ -28,18 +28,82 @@ fn check(from: &str, to: &str, expect: &Expect) {
 
 #[test]
 fn a_bad_file_is_told_the_line_and_what_would_be_right() {
-    check("sk_{environment}_{random:32}", "sk_{environment}_{random:12}", &expect!["line 72: `{random:12}` is out of bounds; N is from 28 to 128"]);
-    check("sk_{environment}_{random:32}", "sk_{env}_{random:32}", &expect!["line 72: `{env}` is not a placeholder; there are `{environment}` and `{random:N}`"]);
-    check("presented = [\"bearer\"]", "presented = [\"header\"]", &expect!["line 74: `header` is no way to present a credential; use `bearer`, `basic-user`, `basic-pair`, `bearer-pair`, `login`, `signature`"]);
-    check("presented = [\"bearer\"]", "presented = [\"basic-pair\"]", &expect!["line 74: a pair needs an id"]);
+    check(
+        "sk_{environment}_{random:32}",
+        "sk_{environment}_{random:12}",
+        &expect!["line 72: `{random:12}` is out of bounds; N is from 28 to 128"],
+    );
+    check(
+        "sk_{environment}_{random:32}",
+        "sk_{env}_{random:32}",
+        &expect![
+            "line 72: `{env}` is not a placeholder; there are `{environment}` and `{random:N}`"
+        ],
+    );
+    check(
+        "presented = [\"bearer\"]",
+        "presented = [\"header\"]",
+        &expect![
+            "line 74: `header` is no way to present a credential; use `bearer`, `basic-user`, `basic-pair`, `bearer-pair`, `login`, `signature`"
+        ],
+    );
+    check(
+        "presented = [\"bearer\"]",
+        "presented = [\"basic-pair\"]",
+        &expect!["line 74: a pair needs an id"],
+    );
     check("payouts:write\"", "payout:write\"", &expect!["line 21: there is no resource `payout`"]);
-    check("kept = \"digest\"", "kept = \"plain\"", &expect!["line 75: `plain` is no way to keep a secret; use `digest`, `sealed`, `readable`"]);
-    check("expire = {", "expires = {", &expect!["line 86: `expires` is no act; use `create`, `reveal`, `rotate`, `finish`, `extend`, `rollback`, `regenerate`, `duplicate`, `edit`, `rename`, `expire`, `revoke`, `delete`"]);
-    check("[\"owner\", \"admin\", \"developer\"] }", "[\"boss\"] }", &expect!["line 82: `boss` is no role; use `owner`, `admin`, `developer`, `viewer`"]);
-    check("confirm = true", "sure = true", &expect!["line 87: unknown field `sure`, expected one of `by`, `step_up`, `confirm`, `overlap`, `up_to`"]);
-    check("optional-date", "sometimes", &expect!["line 78: `sometimes` is no expiry rule; use `never`, `optional-date`, `optional`"]);
-    check("style = \"scopes\"", "style = scopes", &expect!["line 43: string values must be quoted, expected literal string"]);
-    check("window = \"1m\"", "window = \"1 minute\"", &expect!["line 90: `1 minute` is no duration; write `0s`, `15m`, `24h` or `7d`"]);
-    check("unknown = {", "unheard_of = {", &expect!["line 101: `unheard_of` is no reason; use `missing`, `malformed`, `unknown`, `revoked`, `expired`, `wrong_environment`, `insufficient_scope`, `resource_not_accessible`, `address_not_allowed`, `rate_limited`, `account_suspended`, `replayed`, `bad_signature`, `clock_skew`, `unavailable`"]);
-    check("\"{message}\"", "\"{mesage}\"", &expect!["line 95: `{mesage}` is not a placeholder of a body"]);
+    check(
+        "kept = \"digest\"",
+        "kept = \"plain\"",
+        &expect!["line 75: `plain` is no way to keep a secret; use `digest`, `sealed`, `readable`"],
+    );
+    check(
+        "expire = {",
+        "expires = {",
+        &expect![
+            "line 86: `expires` is no act; use `create`, `reveal`, `rotate`, `finish`, `extend`, `rollback`, `regenerate`, `duplicate`, `edit`, `rename`, `expire`, `revoke`, `delete`"
+        ],
+    );
+    check(
+        "[\"owner\", \"admin\", \"developer\"] }",
+        "[\"boss\"] }",
+        &expect!["line 82: `boss` is no role; use `owner`, `admin`, `developer`, `viewer`"],
+    );
+    check(
+        "confirm = true",
+        "sure = true",
+        &expect![
+            "line 87: unknown field `sure`, expected one of `by`, `step_up`, `confirm`, `overlap`, `up_to`"
+        ],
+    );
+    check(
+        "optional-date",
+        "sometimes",
+        &expect![
+            "line 78: `sometimes` is no expiry rule; use `never`, `optional-date`, `optional`"
+        ],
+    );
+    check(
+        "style = \"scopes\"",
+        "style = scopes",
+        &expect!["line 43: string values must be quoted, expected literal string"],
+    );
+    check(
+        "window = \"1m\"",
+        "window = \"1 minute\"",
+        &expect!["line 90: `1 minute` is no duration; write `0s`, `15m`, `24h` or `7d`"],
+    );
+    check(
+        "unknown = {",
+        "unheard_of = {",
+        &expect![
+            "line 101: `unheard_of` is no reason; use `missing`, `malformed`, `unknown`, `revoked`, `expired`, `wrong_environment`, `insufficient_scope`, `resource_not_accessible`, `address_not_allowed`, `rate_limited`, `account_suspended`, `replayed`, `bad_signature`, `clock_skew`, `unavailable`"
+        ],
+    );
+    check(
+        "\"{message}\"",
+        "\"{mesage}\"",
+        &expect!["line 95: `{mesage}` is not a placeholder of a body"],
+    );
 }

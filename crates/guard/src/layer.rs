@@ -128,9 +128,7 @@ fn respond<R: From<String>>(answer: Answer) -> Response<R> {
 
 fn add_headers(headers: &mut HeaderMap, added: Vec<(String, String)>) {
     for (name, value) in added {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::try_from(name), HeaderValue::try_from(value))
-        {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.append(name, value);
         }
     }

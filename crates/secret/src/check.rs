@@ -14,9 +14,8 @@ const CHECK_SPACE: u64 = 62_u64.pow(6);
 /// leading zeros. It catches typing errors and lets scanners recognise a key; it defends nothing.
 pub fn check_characters(before: &[u8]) -> [u8; CHECK_CHARS] {
     let digest = Sha256::digest(before);
-    let mut rest = digest
-        .iter()
-        .fold(0_u64, |rest, byte| ((rest << 8) | u64::from(*byte)) % CHECK_SPACE);
+    let mut rest =
+        digest.iter().fold(0_u64, |rest, byte| ((rest << 8) | u64::from(*byte)) % CHECK_SPACE);
     let mut check = [0; CHECK_CHARS];
     for place in check.iter_mut().rev() {
         *place = ALPHABET[usize::try_from(rest % 62).expect("a digit fits")];

@@ -22,9 +22,11 @@ mod template;
 mod text;
 
 pub use check::{CHECK_CHARS, check_characters};
-pub use digest::{Digest, DigestPrefix, Pepper, RowSeal, RowSealer, imported_sha256, imported_sha512};
+pub use digest::{
+    Digest, DigestPrefix, Pepper, RowSeal, RowSealer, imported_sha256, imported_sha512,
+};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use root::{Keyring, RootKey, RootKeyError};
 pub use seal::{Sealer, UnsealError};
 pub use template::{Environment, ParseError, Template, TemplateError};
-pub use text::{SecretText, signature_matches, hmac_sha256_hex};
+pub use text::{SecretText, hmac_sha256_hex, signature_matches};

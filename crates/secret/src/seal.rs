@@ -1,7 +1,7 @@
 //! Sealing what must be recoverable: AES-SIV (RFC 5297), bound to its place.
 
-use aes_siv::siv::Aes256Siv;
 use aes_siv::KeyInit;
+use aes_siv::siv::Aes256Siv;
 use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;

@@ -157,8 +157,7 @@ impl Template {
     pub fn generate(&self, environment: Environment, entropy: &mut dyn Entropy) -> SecretText {
         let mut text = Vec::with_capacity(self.length(environment));
         text.extend_from_slice(self.prefix(environment).as_bytes());
-        let drawn =
-            zeroize::Zeroizing::new(random_characters(self.random - CHECK_CHARS, entropy));
+        let drawn = zeroize::Zeroizing::new(random_characters(self.random - CHECK_CHARS, entropy));
         text.extend_from_slice(&drawn);
         text.extend_from_slice(&check_characters(&text));
         SecretText::new(String::from_utf8(text).expect("a template is ASCII"))

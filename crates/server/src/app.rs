@@ -1,8 +1,8 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
 use std::path::Path;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use keyway_domain::id::AccountId;
 use keyway_domain::scheme::Scheme;

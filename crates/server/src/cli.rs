@@ -127,7 +127,11 @@ fn log_to_stderr(filter: &str, as_json: bool) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure(format!("--log {filter}: {error}; try `info`")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if as_json { log.json().init() } else { log.init() }
+    if as_json {
+        log.json().init()
+    } else {
+        log.init()
+    }
     Ok(())
 }
 
@@ -135,9 +139,8 @@ fn log_to_stderr(filter: &str, as_json: bool) -> Result<(), Failure> {
 fn keep_secrets_in_this_process() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let limited = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    let closed = rustix::process::set_dumpable_behavior(
-        rustix::process::DumpableBehavior::NotDumpable,
-    );
+    let closed =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     if limited.is_err() || closed.is_err() {
         tracing::warn!("core dumps could not be switched off");
     }

@@ -111,9 +111,8 @@ pub(crate) fn checked_name(field: &str, name: &str) -> Result<String, Error> {
         return Err(Error::invalid(field, format!("a name has 1 to {max} characters")));
     }
     // Directional overrides could make one name look like another.
-    let bad = |c: char| {
-        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let bad =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if name.chars().any(bad) {
         return Err(Error::invalid(field, "a name holds no control characters"));
     }

@@ -72,9 +72,7 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Reply {
 /// A plain text response.
 pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
     let mut reply = json(status, body);
-    reply
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     reply
 }
 

@@ -374,7 +374,11 @@ impl Index {
         Ok(place)
     }
 
-    fn rate_place(&self, writer: &mut Writer, rate: Option<RateLimit>) -> Result<u32, &'static str> {
+    fn rate_place(
+        &self,
+        writer: &mut Writer,
+        rate: Option<RateLimit>,
+    ) -> Result<u32, &'static str> {
         let Some(rate) = rate else { return Ok(0) };
         if let Some(place) = writer.rates.get(&rate) {
             return Ok(*place);

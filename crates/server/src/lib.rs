@@ -7,7 +7,6 @@ pub mod clock;
 pub mod commands;
 pub mod http;
 
-
 pub mod index;
 
 pub mod root_key;
@@ -15,4 +14,3 @@ pub mod schemes;
 pub mod usage;
 pub mod verify;
 pub mod worker;
-

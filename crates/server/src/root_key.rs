@@ -20,7 +20,9 @@ pub enum Error {
         error: std::io::Error,
     },
     /// Others may read the file.
-    #[error("the root key file {path} can be read by others (mode {mode:o}); run: chmod 600 {path}")]
+    #[error(
+        "the root key file {path} can be read by others (mode {mode:o}); run: chmod 600 {path}"
+    )]
     Open {
         /// Its path.
         path: String,

@@ -158,8 +158,7 @@ impl Engine {
     /// Judges a request.
     pub fn verify(&self, headers: &impl Headers, asked: &Asked<'_>) -> Judged {
         let now = self.clock.now();
-        let mut draft =
-            Draft { entry: None, rate: None, detail: "", access: Access::Identity };
+        let mut draft = Draft { entry: None, rate: None, detail: "", access: Access::Identity };
         let mut login = None;
         let verdict = if self.is_ready() {
             self.decide(headers, asked, now, &mut draft, &mut login)
@@ -332,9 +331,7 @@ impl Engine {
                 self.presented_so(found, &[*how])
             }
             Extracted::Token(text) => self.recognise_token(text, now),
-            Extracted::Signed(signed) => {
-                self.recognise_signature(signed, asked, now)
-            }
+            Extracted::Signed(signed) => self.recognise_signature(signed, asked, now),
         }
     }
 

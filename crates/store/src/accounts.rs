@@ -103,10 +103,7 @@ pub fn page(
 }
 
 /// Reads every account, one at a time.
-pub fn each(
-    tx: &mut Tx<'_>,
-    mut each: impl FnMut(Account),
-) -> Result<(), DbError> {
+pub fn each(tx: &mut Tx<'_>, mut each: impl FnMut(Account)) -> Result<(), DbError> {
     tx.each(&format!("SELECT {COLUMNS} FROM accounts"), &[], |row| {
         each(read(row)?);
         Ok(())
@@ -133,8 +130,7 @@ pub fn save_client_id(
     environment: Environment,
     client_id: &str,
 ) -> Result<(), DbError> {
-    let values: [Value; 3] =
-        [id.to_string().into(), environment.as_str().into(), client_id.into()];
+    let values: [Value; 3] = [id.to_string().into(), environment.as_str().into(), client_id.into()];
     tx.run(
         "INSERT INTO client_ids (account_id, environment, client_id) VALUES ($1, $2, $3)",
         &values,

@@ -47,8 +47,7 @@ pub(crate) fn log(tx: &mut Tx<'_>) -> Result<(), DbError> {
         "UPDATE change_head SET seq = $1, nonce = $2 WHERE one = 1",
         &[(seq + 1).into(), nonce.into()],
     )?;
-    let values =
-        [(seq + 1).into(), nonce.into(), prev.into(), subject.into(), tx.now.0.into()];
+    let values = [(seq + 1).into(), nonce.into(), prev.into(), subject.into(), tx.now.0.into()];
     tx.run(
         "INSERT INTO change_log (seq, nonce, prev, subject, at) VALUES ($1, $2, $3, $4, $5)",
         &values,

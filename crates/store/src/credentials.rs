@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use keyway_domain::Environment;
-use keyway_domain::credential::{
-    Credential, EndedBecause, RateLimit, Secret, SecretState, Status,
-};
+use keyway_domain::credential::{Credential, EndedBecause, RateLimit, Secret, SecretState, Status};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::Scheme;
@@ -188,7 +186,8 @@ fn one(
 
 fn add_secrets(tx: &mut Tx<'_>, head: &mut Head) -> Result<(), DbError> {
     let sql = format!("{SECRET} WHERE credential_id = $1 ORDER BY number DESC");
-    head.credential.secrets = tx.all(&sql, &[head.credential.id.to_string().into()], read_secret)?;
+    head.credential.secrets =
+        tx.all(&sql, &[head.credential.id.to_string().into()], read_secret)?;
     Ok(())
 }
 

@@ -184,7 +184,8 @@ impl Db {
     /// Looks through the whole database for damage; `ok` if there is none.
     pub async fn check(&self) -> Result<String, DbError> {
         self.read(|tx| {
-            let found = tx.first("PRAGMA quick_check(1)", &[], |row| Ok(row.text(0)?.to_owned()))?;
+            let found =
+                tx.first("PRAGMA quick_check(1)", &[], |row| Ok(row.text(0)?.to_owned()))?;
             Ok(found.unwrap_or_default())
         })
         .await

@@ -45,7 +45,8 @@ pub struct Filter {
 /// A page of events, newest first.
 pub fn page(tx: &mut Tx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Event>, DbError> {
     let before = filter.before.unwrap_or(EventId(u128::MAX)).to_string();
-    let columns = "SELECT id, at, account_id, kind, subject, actor, step_up, request_id, before, after
+    let columns =
+        "SELECT id, at, account_id, kind, subject, actor, step_up, request_id, before, after
                    FROM events WHERE id < $1";
     let order = "ORDER BY id DESC LIMIT";
     let limit = i64::from(limit);

@@ -41,7 +41,7 @@ impl Sqlite {
 
 impl Connection for Sqlite {
     fn run(&mut self, sql: &str, values: &[Value]) -> Result<u64, DbError> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.0.prepare_cached(&numbered(sql))?;
         Ok(statement.execute(params_from_iter(values))? as u64)
     }
 
@@ -51,7 +51,7 @@ impl Connection for Sqlite {
         values: &[Value],
         each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
     ) -> Result<(), DbError> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.0.prepare_cached(&numbered(sql))?;
         let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
             each(&SqliteRow(row))?;
@@ -64,6 +64,11 @@ impl Connection for Sqlite {
     }
 }
 
+/// To SQLite `$2` is a name, numbered by where it is first used; `?2` is the second value.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
 struct SqliteRow<'r>(&'r rusqlite::Row<'r>);
 
 impl Columns for SqliteRow<'_> {
@@ -71,7 +76,9 @@ impl Columns for SqliteRow<'_> {
         Ok(match self.0.get_ref(column)? {
             Cell::Null => ValueRef::Null,
             Cell::Integer(number) => ValueRef::Integer(number),
-            Cell::Text(bytes) => ValueRef::Text(std::str::from_utf8(bytes).map_err(DbError::broken)?),
+            Cell::Text(bytes) => {
+                ValueRef::Text(std::str::from_utf8(bytes).map_err(DbError::broken)?)
+            }
             Cell::Blob(bytes) => ValueRef::Blob(bytes),
             Cell::Real(_) => return Err(DbError::broken("a fraction, which no column holds")),
         })

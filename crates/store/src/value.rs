@@ -155,7 +155,9 @@ impl DbError {
         match self.trouble {
             Trouble::Busy => "the database is locked or overloaded; another program may hold it",
             Trouble::Full => "the disk is full; free some space, nothing was lost",
-            Trouble::ReadOnly => "the database file or its folder is read-only; fix its permissions",
+            Trouble::ReadOnly => {
+                "the database file or its folder is read-only; fix its permissions"
+            }
             Trouble::Corrupt => "the database is damaged or was edited; restore a backup",
             Trouble::Tampered => "a row was changed outside Keyway; see the log, then revoke it",
             Trouble::Duplicate | Trouble::Other => "see the log",

@@ -166,7 +166,11 @@ impl Dialect {
                 },
             }
         }
-        Rendered { status: refused.status, challenge: self.challenge(reason, refused, &message), body }
+        Rendered {
+            status: refused.status,
+            challenge: self.challenge(reason, refused, &message),
+            body,
+        }
     }
 
     fn challenge(&self, reason: Reason, refused: &Refused, message: &str) -> Option<String> {

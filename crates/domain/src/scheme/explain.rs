@@ -25,11 +25,16 @@ pub fn explain(scheme: &Scheme) -> String {
     }
     let [none, read, write] = &scheme.levels.labels;
     line(if scheme.levels.exclusive {
-        format!("For each resource a credential has {none}, {read} or {write}; {write} includes {read}.")
+        format!(
+            "For each resource a credential has {none}, {read} or {write}; {write} includes {read}."
+        )
     } else {
-        format!("{read} and {write} are separate scopes of each resource; neither includes the other.")
+        format!(
+            "{read} and {write} are separate scopes of each resource; neither includes the other."
+        )
     });
-    let resources: Vec<_> = scheme.resources.iter().map(|resource| resource.name.as_str()).collect();
+    let resources: Vec<_> =
+        scheme.resources.iter().map(|resource| resource.name.as_str()).collect();
     line(format!("Resources: {}.", resources.join(", ")));
     for (place, group) in scheme.groups.iter().enumerate() {
         let members: Vec<_> = scheme
@@ -65,8 +70,12 @@ fn explain_kind(kind: &Kind, scheme: &Scheme, line: &mut dyn FnMut(String)) {
     line(format!("  Clients send it as {}.", ways.join(", or ")));
     line(match kind.kept {
         Kept::Digest => "  It is shown once; only a keyed digest is kept.".to_owned(),
-        Kept::Sealed => "  It is shown once; it is kept sealed, because verification needs it.".to_owned(),
-        Kept::Readable => "  It is public: it is kept sealed and may be shown at any time.".to_owned(),
+        Kept::Sealed => {
+            "  It is shown once; it is kept sealed, because verification needs it.".to_owned()
+        }
+        Kept::Readable => {
+            "  It is public: it is kept sealed and may be shown at any time.".to_owned()
+        }
     });
     if kind.single {
         line("  An account has at most one in each environment.".to_owned());
@@ -86,7 +95,11 @@ fn explain_kind(kind: &Kind, scheme: &Scheme, line: &mut dyn FnMut(String)) {
         ),
     });
     if let Expiry::Optional { by_date, days_max } = kind.expiry {
-        let how = if by_date { "at 00:00:00Z at the start of a chosen date" } else { "at a chosen instant" };
+        let how = if by_date {
+            "at 00:00:00Z at the start of a chosen date"
+        } else {
+            "at a chosen instant"
+        };
         line(format!("  It may expire {how}, at most {days_max} days away."));
     }
     for (act, rule) in kind.acts() {

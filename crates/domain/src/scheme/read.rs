@@ -6,9 +6,10 @@ use toml::Spanned;
 use super::dialect::Body;
 use super::routes;
 use super::{
-    Act, ActRule, Dialect, Example, Expiry, Group, IdScope, Kept, Kind, KindGrant, Levels, Login, Notice,
-    Overlap, Presented, PublicId, RateHeaders, Refused, Resource, Routes, Scheme, Signature,
-    SignatureEncoding, SignatureHeaders, SignedBody, SignedPart, StepUpRule, Words, file,
+    Act, ActRule, Dialect, Example, Expiry, Group, IdScope, Kept, Kind, KindGrant, Levels, Login,
+    Notice, Overlap, Presented, PublicId, RateHeaders, Refused, Resource, Routes, Scheme,
+    Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedPart, StepUpRule, Words,
+    file,
 };
 use crate::actor::Role;
 use crate::credential::RateLimit;
@@ -104,13 +105,13 @@ fn plain_name(name: Spanned<String>) -> Checked<String> {
     Ok(name.into_inner())
 }
 
-fn resources(
-    declared: Spanned<Vec<file::Resource>>,
-    groups: &[Group],
-) -> Checked<Vec<Resource>> {
+fn resources(declared: Spanned<Vec<file::Resource>>, groups: &[Group]) -> Checked<Vec<Resource>> {
     let count = declared.get_ref().len();
     if count == 0 || count > limits::RESOURCES_MAX {
-        return complain(&declared, format!("a scheme has 1 to {} resources", limits::RESOURCES_MAX));
+        return complain(
+            &declared,
+            format!("a scheme has 1 to {} resources", limits::RESOURCES_MAX),
+        );
     }
     let mut resources: Vec<Resource> = Vec::with_capacity(count);
     for resource in declared.into_inner() {
@@ -128,7 +129,8 @@ fn resources(
                 let Some(found) = found else {
                     let known: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
                     let known = known.join(", ");
-                    let message = format!("there is no group `{}`; there are: {known}", wanted.get_ref());
+                    let message =
+                        format!("there is no group `{}`; there are: {known}", wanted.get_ref());
                     return complain(&wanted, message);
                 };
                 Some(found)
@@ -173,8 +175,7 @@ fn declared_routes(declared: &Spanned<Vec<Spanned<String>>>, names: &[String]) -
                 format!("`{text}` is no route; write `GET /v2/invoices/{{id}} = invoices:read`");
             return complain(route, message);
         };
-        let need = need(resource, action, names)
-            .or_else(|message| complain(route, message))?;
+        let need = need(resource, action, names).or_else(|message| complain(route, message))?;
         routes.add(method, path, need).or_else(|message| complain(route, message))?;
     }
     Ok(routes)
@@ -187,12 +188,16 @@ fn need(resource: &str, action: Action, names: &[String]) -> Result<Need, String
     Ok(Need { resource, action })
 }
 
-fn scopes(words: &[(&str, Option<&Spanned<String>>)], names: &[String], at: &Spanned<()>) -> Checked<Grant> {
+fn scopes(
+    words: &[(&str, Option<&Spanned<String>>)],
+    names: &[String],
+    at: &Spanned<()>,
+) -> Checked<Grant> {
     let mut grant = Grant::NONE;
     for (word, place) in words {
-        let parsed = word.split_once(':').and_then(|(resource, action)| {
-            Some((resource, Action::parse(action)?))
-        });
+        let parsed = word
+            .split_once(':')
+            .and_then(|(resource, action)| Some((resource, Action::parse(action)?)));
         let added = match parsed {
             Some((resource, action)) => need(resource, action, names),
             None => Err(format!("`{word}` is no scope; write `invoices:read`")),
@@ -268,7 +273,10 @@ fn kind(declared: file::Kind, scheme: &Scheme, words: [&str; 2]) -> Checked<Kind
         })
         .collect::<Checked<Vec<_>>>()?;
     if declared.at_registration && kept != Kept::Readable {
-        return complain(&at, "registration shows no secret: only a `readable` kind can be made then");
+        return complain(
+            &at,
+            "registration shows no secret: only a `readable` kind can be made then",
+        );
     }
     Ok(Kind {
         name: plain_name(declared.name)?,
@@ -398,7 +406,9 @@ fn kind_grant(
 
 fn expiry(word: &Spanned<String>, days_max: Option<&Spanned<i64>>) -> Checked<Expiry> {
     let days = days_max.map_or(limits::LIFETIME_DAYS_MAX, |days| *days.get_ref());
-    if let Some(place) = days_max && !(1..=limits::LIFETIME_DAYS_MAX).contains(&days) {
+    if let Some(place) = days_max
+        && !(1..=limits::LIFETIME_DAYS_MAX).contains(&days)
+    {
         let message = format!("a lifetime is 1 to {} days", limits::LIFETIME_DAYS_MAX);
         return complain(place, message);
     }
@@ -554,10 +564,8 @@ fn signature(declared: Spanned<file::Signature>) -> Checked<Signature> {
         ("secret", SignedPart::Secret),
         ("body", SignedPart::Body),
     ];
-    let encodings = [
-        ("hex", SignatureEncoding::Hex),
-        ("base64-of-hex", SignatureEncoding::Base64OfHex),
-    ];
+    let encodings =
+        [("hex", SignatureEncoding::Hex), ("base64-of-hex", SignatureEncoding::Base64OfHex)];
     let forms = [
         ("raw", SignedBody::Raw),
         ("compact", SignedBody::Compact),
@@ -570,7 +578,13 @@ fn signature(declared: Spanned<file::Signature>) -> Checked<Signature> {
         .map(|part| one_of(part, "part of a signed message", &parts))
         .collect::<Checked<Vec<_>>>()?;
     // Without these a signature could be moved to another request.
-    let must = [SignedPart::MethodLower, SignedPart::Path, SignedPart::Salt, SignedPart::Timestamp, SignedPart::Body];
+    let must = [
+        SignedPart::MethodLower,
+        SignedPart::Path,
+        SignedPart::Salt,
+        SignedPart::Timestamp,
+        SignedPart::Body,
+    ];
     if must.iter().any(|part| !message.contains(part)) {
         return complain(&at, "a signature covers method, path, salt, timestamp and body at least");
     }

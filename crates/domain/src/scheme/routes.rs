@@ -56,7 +56,9 @@ impl Routes {
     /// Every route: method, pattern, what it needs.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, Need)> {
         self.declared.iter().flat_map(|path| {
-            path.methods.iter().map(|(method, need)| (method.as_str(), path.pattern.as_str(), *need))
+            path.methods
+                .iter()
+                .map(|(method, need)| (method.as_str(), path.pattern.as_str(), *need))
         })
     }
 }

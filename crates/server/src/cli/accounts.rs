@@ -66,7 +66,8 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<(), Failure
             output.table(&page, &["id", "name", "external_id", "status", "created_at"]);
         }
         Command::Show { account, data } => {
-            let found = Client::connect(&data).await?.get(&format!("/v1/accounts/{account}")).await?;
+            let found =
+                Client::connect(&data).await?.get(&format!("/v1/accounts/{account}")).await?;
             output.object(&found);
         }
         Command::Suspend { account, data } => act(&data, &account, "suspend", output).await?,

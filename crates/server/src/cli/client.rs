@@ -78,10 +78,7 @@ impl Client {
     }
 }
 
-async fn over_socket(
-    data: &Data,
-    request: Request<Bytes>,
-) -> Result<(StatusCode, Bytes), Failure> {
+async fn over_socket(data: &Data, request: Request<Bytes>) -> Result<(StatusCode, Bytes), Failure> {
     let stream = UnixStream::connect(data.socket()).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driving = tokio::spawn(connection);

@@ -247,8 +247,7 @@ fn describe(facts: &Value, scheme: &Scheme, output: &Output) {
         let word = |name: &str| credential[name].as_str().unwrap_or("-").to_owned();
         output.line(format!("\n  {} ({}) {}", word("kind"), word("environment"), word("id")));
         let arguments = credential["curl"].as_array().into_iter().flatten();
-        let quoted: Vec<String> =
-            arguments.filter_map(Value::as_str).map(shell_quoted).collect();
+        let quoted: Vec<String> = arguments.filter_map(Value::as_str).map(shell_quoted).collect();
         output.line(format!("  {}", quoted.join(" ")));
     }
     output.line("\nIt runs until you press Ctrl-C; then its data is removed.");

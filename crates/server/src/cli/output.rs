@@ -72,7 +72,11 @@ impl Output {
 
     /// Says on standard error what went wrong.
     pub(crate) fn failure(&self, what: &str) {
-        let text = if self.json { json!({ "error": what }).to_string() } else { format!("keyway: {what}") };
+        let text = if self.json {
+            json!({ "error": what }).to_string()
+        } else {
+            format!("keyway: {what}")
+        };
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 

@@ -104,7 +104,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     output.line(format!("Keyway runs the scheme {} on {}.", scheme.name, args.data.data.display()));
     output.line(format!("  management  http://{}/v1", serving.public));
     output.line(format!("  verify      http://{}/v1/verify", serving.internal));
-    output.line("Make an operator token with `keyway tokens create --name NAME`. Stop with Ctrl-C.");
+    output
+        .line("Make an operator token with `keyway tokens create --name NAME`. Stop with Ctrl-C.");
     serve::stop_signal().await?;
     tracing::info!("stopping");
     stopping.send(true)?;

@@ -59,7 +59,8 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Create { name, grants, addresses, expires_at, data } => {
-            let mut body = json!({ "name": name, "addresses": addresses, "expires_at": expires_at });
+            let mut body =
+                json!({ "name": name, "addresses": addresses, "expires_at": expires_at });
             if !grants.is_empty() {
                 body["grant"] = grant(&grants);
             }

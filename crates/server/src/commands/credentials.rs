@@ -87,8 +87,7 @@ pub(super) fn create_one(
     room_for_one(tx, account)?;
     let id = CredentialId::new(moment.now, &mut OsEntropy);
     let shared_id = shared_id(tx, account, kind, new.environment)?;
-    let (secret, shown) =
-        draw_secret(moment, kind, new.environment, id, 1, shared_id.as_deref());
+    let (secret, shown) = draw_secret(moment, kind, new.environment, id, 1, shared_id.as_deref());
     let credential = Credential {
         id,
         account,
@@ -249,9 +248,7 @@ pub fn change(
             }
             credential.edit(&permit, edit, scheme, now)
         }
-        Change::Expire(at) => {
-            credential.set_expiry(&permit, checked_expiry(kind, at, now)?, now)
-        }
+        Change::Expire(at) => credential.set_expiry(&permit, checked_expiry(kind, at, now)?, now),
         Change::Revoke => credential.revoke(&permit, now),
         Change::Delete => credential.delete(&permit, now),
     };
@@ -360,11 +357,12 @@ fn draw_secret(
 ) -> (Secret, Shown) {
     let keys = &moment.keys;
     let secret = kind.secret.generate(environment, &mut OsEntropy);
-    let own_id = kind
-        .public_id
-        .as_ref()
-        .filter(|public_id| public_id.scope == IdScope::Secret)
-        .map(|public_id| public_id.template.generate(environment, &mut OsEntropy).reveal().to_owned());
+    let own_id =
+        kind.public_id.as_ref().filter(|public_id| public_id.scope == IdScope::Secret).map(
+            |public_id| {
+                public_id.template.generate(environment, &mut OsEntropy).reveal().to_owned()
+            },
+        );
     let digest = match (&own_id, shared_id) {
         // A signature names its secret by the id, so the id is what is looked up.
         (Some(own), _) => keys.pepper.digest(own),
@@ -431,7 +429,11 @@ pub(super) fn checked_grant(
 }
 
 /// An expiry that the kind may have, and that lies ahead.
-pub(super) fn checked_expiry(kind: &Kind, wanted: Option<Time>, now: Time) -> Result<Option<Time>, Error> {
+pub(super) fn checked_expiry(
+    kind: &Kind,
+    wanted: Option<Time>,
+    now: Time,
+) -> Result<Option<Time>, Error> {
     let Some(at) = wanted else { return Ok(None) };
     match kind.expiry {
         Expiry::Never => {
@@ -441,7 +443,8 @@ pub(super) fn checked_expiry(kind: &Kind, wanted: Option<Time>, now: Time) -> Re
             Err(Error::invalid("expires_at", format!("{at} is not in the future")))
         }
         Expiry::Optional { days_max, .. } if at > now.plus_ms(days_max * DAY_MS) => {
-            let message = format!("an expiry lies at most {days_max} days ahead; leave it out for none");
+            let message =
+                format!("an expiry lies at most {days_max} days ahead; leave it out for none");
             Err(Error::invalid("expires_at", message))
         }
         Expiry::Optional { by_date: true, .. } if at.0 % DAY_MS != 0 => {

@@ -35,9 +35,10 @@ pub fn import(
     hint: &str,
 ) -> Result<Credential, Error> {
     let rules = &moment.realm.rules;
-    let kind = rules.scheme.kind(&new.kind).filter(|kind| is_importable(kind)).ok_or_else(|| {
-        Error::invalid("kind", "only kinds that are presented as one string can be imported")
-    })?;
+    let kind =
+        rules.scheme.kind(&new.kind).filter(|kind| is_importable(kind)).ok_or_else(|| {
+            Error::invalid("kind", "only kinds that are presented as one string can be imported")
+        })?;
     room_for_one(tx, account)?;
     let (name, length) = match algorithm {
         Algorithm::Sha256 => ("sha256", 64),

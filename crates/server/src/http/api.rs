@@ -144,7 +144,8 @@ impl Call {
         for pair in self.uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !known.contains(&name) {
-                let detail = format!("there is no parameter of that name; there are: {}", known.join(", "));
+                let detail =
+                    format!("there is no parameter of that name; there are: {}", known.join(", "));
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "unknown_parameter", detail));
             }
             if query.insert(name.to_owned(), value.to_owned()).is_some() {
@@ -158,9 +159,10 @@ impl Call {
     /// Which page is asked for: how many, and what comes before it.
     pub fn page(&self, query: &HashMap<String, String>) -> Result<(u32, Option<u128>), Problem> {
         let bad = |name: &str, detail: String| {
-            Err(Problem { field: Some(name.to_owned()), ..Problem::new(
-                StatusCode::BAD_REQUEST, "invalid_parameter", detail,
-            ) })
+            Err(Problem {
+                field: Some(name.to_owned()),
+                ..Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
+            })
         };
         let limit = match query.get("limit").map(|text| text.parse::<u32>()) {
             None => limits::PAGE_DEFAULT,

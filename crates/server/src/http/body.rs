@@ -229,7 +229,10 @@ pub fn expiry(text: &str) -> Result<Time, Problem> {
 /// Reads a duration such as `15m`.
 pub fn duration(field: &str, text: &str) -> Result<i64, Problem> {
     parse_duration(text).ok_or_else(|| {
-        Problem::invalid(field, format!("`{text}` is no duration; write `0s`, `15m`, `24h` or `7d`"))
+        Problem::invalid(
+            field,
+            format!("`{text}` is no duration; write `0s`, `15m`, `24h` or `7d`"),
+        )
     })
 }
 

@@ -149,29 +149,74 @@ pub fn routes() -> &'static [Route] {
 fn account_routes() -> Vec<Route> {
     use accounts::{Create, Nothing, Update};
     vec![
-        get("/v1/scheme", "getScheme", "accounts", "The rules this Keyway runs.",
-            handler!(scheme::get)),
-        get("/v1/accounts", "listAccounts", "accounts", "Accounts, newest first.",
-            handler!(accounts::list)).query(&["limit", "cursor", "external_id"]),
-        post::<Create>("/v1/accounts", "createAccount", "accounts",
+        get(
+            "/v1/scheme",
+            "getScheme",
+            "accounts",
+            "The rules this Keyway runs.",
+            handler!(scheme::get),
+        ),
+        get(
+            "/v1/accounts",
+            "listAccounts",
+            "accounts",
+            "Accounts, newest first.",
+            handler!(accounts::list),
+        )
+        .query(&["limit", "cursor", "external_id"]),
+        post::<Create>(
+            "/v1/accounts",
+            "createAccount",
+            "accounts",
             "Registers a merchant, with the credentials that the scheme gives at registration.",
-            handler!(accounts::create)).created(),
+            handler!(accounts::create),
+        )
+        .created(),
         get(ACCOUNT, "getAccount", "accounts", "One account.", handler!(accounts::get)),
-        patch::<Update>(ACCOUNT, "updateAccount", "accounts",
-            "Renames an account or gives it another external id.", handler!(accounts::update)),
-        post::<Nothing>("/v1/accounts/{account}/suspend", "suspendAccount", "accounts",
+        patch::<Update>(
+            ACCOUNT,
+            "updateAccount",
+            "accounts",
+            "Renames an account or gives it another external id.",
+            handler!(accounts::update),
+        ),
+        post::<Nothing>(
+            "/v1/accounts/{account}/suspend",
+            "suspendAccount",
+            "accounts",
             "Refuses all credentials of an account, from the answer on.",
-            handler!(accounts::suspend)),
-        post::<Nothing>("/v1/accounts/{account}/resume", "resumeAccount", "accounts",
-            "Lets a suspended account in again.", handler!(accounts::resume)),
-        get("/v1/accounts/{account}/events", "listAccountEvents", "events",
+            handler!(accounts::suspend),
+        ),
+        post::<Nothing>(
+            "/v1/accounts/{account}/resume",
+            "resumeAccount",
+            "accounts",
+            "Lets a suspended account in again.",
+            handler!(accounts::resume),
+        ),
+        get(
+            "/v1/accounts/{account}/events",
+            "listAccountEvents",
+            "events",
             "What happened in an account, newest first.",
-            handler!(events::of_account)).query(&["limit", "cursor", "subject"]),
-        get("/v1/events", "listEvents", "events", "What happened, newest first.",
-            handler!(events::list)).query(PAGE),
-        get("/v1/requests/{request}", "getRequest", "requests",
+            handler!(events::of_account),
+        )
+        .query(&["limit", "cursor", "subject"]),
+        get(
+            "/v1/events",
+            "listEvents",
+            "events",
+            "What happened, newest first.",
+            handler!(events::list),
+        )
+        .query(PAGE),
+        get(
+            "/v1/requests/{request}",
+            "getRequest",
+            "requests",
             "Who asked, for what, and what was decided, found by a Request-Id.",
-            handler!(requests::get)),
+            handler!(requests::get),
+        ),
     ]
 }
 
@@ -181,62 +226,161 @@ fn credential_routes() -> Vec<Route> {
         post::<Act>(path, operation, "credentials", summary, handler)
     };
     vec![
-        get(CREDENTIALS, "listCredentials", "credentials", "An account's credentials, newest first.",
-            handler!(credentials::list))
-            .query(&["limit", "cursor", "environment", "kind", "revoked"]),
-        post::<Create>(CREDENTIALS, "createCredential", "credentials",
+        get(
+            CREDENTIALS,
+            "listCredentials",
+            "credentials",
+            "An account's credentials, newest first.",
+            handler!(credentials::list),
+        )
+        .query(&["limit", "cursor", "environment", "kind", "revoked"]),
+        post::<Create>(
+            CREDENTIALS,
+            "createCredential",
+            "credentials",
             "Makes a credential. Its secret is in this answer and nowhere else.",
-            handler!(credentials::create)).created(),
-        post::<imports::Batch>("/v1/accounts/{account}/credentials/import", "importCredentials",
-            "credentials", "Takes over keys that another system issued, by their hashes.",
-            handler!(imports::import)).created().batch(),
-        get(under!(credential ""), "getCredential", "credentials", "One credential.",
-            handler!(credentials::get)),
-        get(under!(credential "/usage"), "getCredentialUsage", "credentials",
-            "Requests by secret, hour and outcome.", handler!(credentials::usage)).query(&["hours"]),
-        patch::<Update>(under!(credential ""), "updateCredential", "credentials",
+            handler!(credentials::create),
+        )
+        .created(),
+        post::<imports::Batch>(
+            "/v1/accounts/{account}/credentials/import",
+            "importCredentials",
+            "credentials",
+            "Takes over keys that another system issued, by their hashes.",
+            handler!(imports::import),
+        )
+        .created()
+        .batch(),
+        get(
+            under!(credential ""),
+            "getCredential",
+            "credentials",
+            "One credential.",
+            handler!(credentials::get),
+        ),
+        get(
+            under!(credential "/usage"),
+            "getCredentialUsage",
+            "credentials",
+            "Requests by secret, hour and outcome.",
+            handler!(credentials::usage),
+        )
+        .query(&["hours"]),
+        patch::<Update>(
+            under!(credential ""),
+            "updateCredential",
+            "credentials",
             "Changes a credential's name, access or expiry. Its secret stays.",
-            handler!(credentials::update)),
-        route(under!(credential "/reveal"), "revealCredential",
-            "Shows a public credential again.", handler!(credentials::reveal)),
-        post::<Rotate>(under!(credential "/rotate"), "rotateCredential", "credentials",
+            handler!(credentials::update),
+        ),
+        route(
+            under!(credential "/reveal"),
+            "revealCredential",
+            "Shows a public credential again.",
+            handler!(credentials::reveal),
+        ),
+        post::<Rotate>(
+            under!(credential "/rotate"),
+            "rotateCredential",
+            "credentials",
             "Gives a credential a new secret; the one before stays for the overlap.",
-            handler!(credentials::rotate)),
-        route(under!(credential "/finish"), "finishRotation",
-            "Ends the previous secret now.", handler!(credentials::finish)),
-        post::<Extend>(under!(credential "/extend"), "extendOverlap", "credentials",
-            "Gives the previous secret more time.", handler!(credentials::extend)),
-        route(under!(credential "/rollback"), "rollBackRotation",
+            handler!(credentials::rotate),
+        ),
+        route(
+            under!(credential "/finish"),
+            "finishRotation",
+            "Ends the previous secret now.",
+            handler!(credentials::finish),
+        ),
+        post::<Extend>(
+            under!(credential "/extend"),
+            "extendOverlap",
+            "credentials",
+            "Gives the previous secret more time.",
+            handler!(credentials::extend),
+        ),
+        route(
+            under!(credential "/rollback"),
+            "rollBackRotation",
             "Undoes a rotation: the new secret ends, the previous one is current again.",
-            handler!(credentials::roll_back)),
-        route(under!(credential "/regenerate"), "regenerateCredential",
-            "Replaces a credential's secret at once.", handler!(credentials::regenerate)),
-        post::<Duplicate>(under!(credential "/duplicate"), "duplicateCredential", "credentials",
-            "Makes a second credential like this one.", handler!(credentials::duplicate)).created(),
-        route(under!(credential "/revoke"), "revokeCredential",
-            "Ends a credential for ever, from the answer on.", handler!(credentials::revoke)),
-        route(under!(credential "/delete"), "deleteCredential",
-            "Ends a credential and takes it off the list.", handler!(credentials::delete)),
+            handler!(credentials::roll_back),
+        ),
+        route(
+            under!(credential "/regenerate"),
+            "regenerateCredential",
+            "Replaces a credential's secret at once.",
+            handler!(credentials::regenerate),
+        ),
+        post::<Duplicate>(
+            under!(credential "/duplicate"),
+            "duplicateCredential",
+            "credentials",
+            "Makes a second credential like this one.",
+            handler!(credentials::duplicate),
+        )
+        .created(),
+        route(
+            under!(credential "/revoke"),
+            "revokeCredential",
+            "Ends a credential for ever, from the answer on.",
+            handler!(credentials::revoke),
+        ),
+        route(
+            under!(credential "/delete"),
+            "deleteCredential",
+            "Ends a credential and takes it off the list.",
+            handler!(credentials::delete),
+        ),
     ]
 }
 
 fn token_routes() -> Vec<Route> {
     use credentials::{Act, Rotate, Update};
     vec![
-        get("/v1/operator-tokens", "listOperatorTokens", "tokens", "The operator's tokens.",
-            handler!(tokens::list)).query(&["limit", "cursor", "revoked"]),
-        post::<tokens::Create>("/v1/operator-tokens", "createOperatorToken", "tokens",
+        get(
+            "/v1/operator-tokens",
+            "listOperatorTokens",
+            "tokens",
+            "The operator's tokens.",
+            handler!(tokens::list),
+        )
+        .query(&["limit", "cursor", "revoked"]),
+        post::<tokens::Create>(
+            "/v1/operator-tokens",
+            "createOperatorToken",
+            "tokens",
             "Makes an operator token, as wide as its maker's at most.",
-            handler!(tokens::create)).created(),
-        get(under!(token ""), "getOperatorToken", "tokens", "One operator token.",
-            handler!(tokens::get)),
-        patch::<Update>(under!(token ""), "updateOperatorToken", "tokens",
-            "Changes a token's name, limits or expiry.", handler!(tokens::update)),
-        post::<Rotate>(under!(token "/rotate"), "rotateOperatorToken", "tokens",
+            handler!(tokens::create),
+        )
+        .created(),
+        get(
+            under!(token ""),
+            "getOperatorToken",
+            "tokens",
+            "One operator token.",
+            handler!(tokens::get),
+        ),
+        patch::<Update>(
+            under!(token ""),
+            "updateOperatorToken",
+            "tokens",
+            "Changes a token's name, limits or expiry.",
+            handler!(tokens::update),
+        ),
+        post::<Rotate>(
+            under!(token "/rotate"),
+            "rotateOperatorToken",
+            "tokens",
             "Gives a token a new secret; the one before stays for the overlap.",
-            handler!(tokens::rotate)),
-        post::<Act>(under!(token "/revoke"), "revokeOperatorToken", "tokens",
-            "Ends a token, from the answer on.", handler!(tokens::revoke)),
+            handler!(tokens::rotate),
+        ),
+        post::<Act>(
+            under!(token "/revoke"),
+            "revokeOperatorToken",
+            "tokens",
+            "Ends a token, from the answer on.",
+            handler!(tokens::revoke),
+        ),
     ]
 }
 

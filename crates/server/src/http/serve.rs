@@ -159,9 +159,7 @@ async fn serve(
                 _ => keyway_domain::limits::BODY_BYTES_MAX,
             };
             match read_body(body, max).await {
-                Ok(body) => {
-                    management(app, door, address, Request::from_parts(parts, body)).await
-                }
+                Ok(body) => management(app, door, address, Request::from_parts(parts, body)).await,
                 Err(problem) => {
                     let id = app.operator.engine.management_request().seal(&app.keys.requests);
                     with_request_id(problem.reply(&id), &id)
@@ -279,7 +277,8 @@ fn holds_no_credential(call: &Call) -> Result<(), Problem> {
     } else {
         return Ok(());
     };
-    let detail = format!("the {place} holds a credential; nothing was done. Replace that credential");
+    let detail =
+        format!("the {place} holds a credential; nothing was done. Replace that credential");
     Err(Problem::new(StatusCode::BAD_REQUEST, "credential_misplaced", detail))
 }
 
@@ -339,4 +338,3 @@ pub async fn stop_signal() -> std::io::Result<()> {
 pub fn is_own_machine(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
-

@@ -96,10 +96,7 @@ impl Record {
 
     /// Whose record it is, for the one writer.
     pub(super) fn digest(&self) -> DigestPrefix {
-        DigestPrefix([
-            self.words[0].load(Ordering::Relaxed),
-            self.words[1].load(Ordering::Relaxed),
-        ])
+        DigestPrefix([self.words[0].load(Ordering::Relaxed), self.words[1].load(Ordering::Relaxed)])
     }
 
     /// What it says, for the one writer and for counters.

@@ -24,7 +24,10 @@ impl Engine {
         let request_id = judged.request.seal(&self.keys.requests);
         let mut added = vec![
             ("request-id".to_owned(), request_id.clone()),
-            ("x-request-id".to_owned(), client_request_id(headers).unwrap_or(&request_id).to_owned()),
+            (
+                "x-request-id".to_owned(),
+                client_request_id(headers).unwrap_or(&request_id).to_owned(),
+            ),
         ];
         if let Some(rate) = judged.rate {
             self.rate_headers(rate, &mut added);
@@ -78,10 +81,9 @@ impl Engine {
         request_id: &str,
         mut headers: Vec<(String, String)>,
     ) -> Answered {
-        let missing = judged.need.map_or_else(
-            || "to reach this route".to_owned(),
-            |need| self.scheme.say_need(need),
-        );
+        let missing = judged
+            .need
+            .map_or_else(|| "to reach this route".to_owned(), |need| self.scheme.say_need(need));
         let environment =
             judged.entry.map_or("other", |entry| self.scheme.environment_label(entry.environment));
         let retry_after = match (reason, judged.rate) {

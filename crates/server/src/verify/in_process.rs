@@ -32,9 +32,7 @@ impl Verifier for InProcess {
         self.0.count(judged.verdict);
         match engine.answer(&judged, question.headers) {
             Answered::Passed(passed) => Decision::Allowed(passed),
-            Answered::Refused(_, answer) | Answered::LoggedIn(answer) => {
-                Decision::Answered(answer)
-            }
+            Answered::Refused(_, answer) | Answered::LoggedIn(answer) => Decision::Answered(answer),
         }
     }
 

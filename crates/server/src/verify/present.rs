@@ -131,7 +131,9 @@ impl Engine {
         }
         // A comma joins what were two headers; no credential holds one.
         if rest.contains([',', ' ']) {
-            return Err(Refused::malformed("the Authorization header holds more than a credential"));
+            return Err(Refused::malformed(
+                "the Authorization header holds more than a credential",
+            ));
         }
         let has = |how| self.scheme.kinds.iter().any(|kind| kind.is_presented(how));
         if scheme.eq_ignore_ascii_case("bearer") {

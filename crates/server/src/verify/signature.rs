@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyway_domain::scheme::{Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedPart};
+use keyway_domain::scheme::{
+    Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedPart,
+};
 use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
 use keyway_secret::{SecretText, hmac_sha256_hex, signature_matches};
@@ -74,9 +76,7 @@ impl Engine {
         let seconds = seconds
             .ok_or((None, Refused::malformed("the timestamp is not a number of seconds")))?;
         let entry = self.index.find(&self.keys.pepper.digest(signed.id));
-        let Some(entry) = entry else {
-            return Err((None, self.unknown_id(signed.id)));
-        };
+        let Some(entry) = entry else { return Err(because(None, Reason::Unknown)) };
         let sealed = self.index.sealed(&entry).ok_or(because(Some(entry), Reason::Unavailable))?;
         let place = sealing_place(&entry.credential.to_string(), entry.secret);
         let secret = self.keys.secrets.unseal(&sealed.bytes, &place);
@@ -94,15 +94,6 @@ impl Engine {
         }
         Ok(entry)
     }
-
-    fn unknown_id(&self, id: &str) -> Refused {
-        let mut ids = self.scheme.kinds.iter().filter_map(|kind| kind.public_id.as_ref());
-        if ids.any(|public| public.template.parse(id).is_ok()) {
-            Refused::because(Reason::Unknown)
-        } else {
-            Refused::malformed("the access key is not one of this platform")
-        }
-    }
 }
 
 /// What a sealed secret is bound to.
@@ -115,7 +106,9 @@ pub(crate) fn sealing_place(credential: &str, number: u32) -> String {
 fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Asked<'_>) -> bool {
     let method = asked.method.to_ascii_lowercase();
     let path = match &rules.path_from {
-        Some(from) => asked.target.find(from.as_str()).map_or(asked.target, |at| &asked.target[at..]),
+        Some(from) => {
+            asked.target.find(from.as_str()).map_or(asked.target, |at| &asked.target[at..])
+        }
         None => asked.target,
     };
     let raw = asked.body.unwrap_or(b"");

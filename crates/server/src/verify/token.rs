@@ -43,9 +43,8 @@ impl Engine {
     ) -> Result<Entry, (Option<Entry>, Refused)> {
         let unknown = (None, Refused::because(Reason::Unknown));
         let malformed = (None, Refused::malformed("it is not a token of the login"));
-        let sealed = text.strip_prefix(TOKEN_PREFIX).and_then(|text| {
-            URL_SAFE_NO_PAD.decode(text).ok()
-        });
+        let sealed =
+            text.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let bytes = self.keys.tokens.unseal_unique(&sealed.ok_or(malformed)?);
         let bytes = bytes.map_err(|_| unknown)?;
         let Ok(bytes) = <[u8; BYTES]>::try_from(bytes) else { return Err(unknown) };

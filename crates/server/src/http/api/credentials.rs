@@ -359,8 +359,7 @@ pub async fn regenerate(call: Call, caller: Caller) -> Result<Reply, Problem> {
     let body: Act = body::read(&call.body)?;
     let realm = Arc::clone(&place.realm);
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
-        let (credential, shown) =
-            commands::credentials::regenerate(tx, moment, place.account, id)?;
+        let (credential, shown) = commands::credentials::regenerate(tx, moment, place.account, id)?;
         done(tx, moment, credential, Some(&shown))
     })
     .await
@@ -376,8 +375,7 @@ pub async fn duplicate(call: Call, caller: Caller) -> Result<Reply, Problem> {
     let realm = Arc::clone(&place.realm);
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::CREATED, move |tx, moment| {
         let name = body.name.clone();
-        let made =
-            commands::credentials::duplicate(tx, moment, place.account, id, name, grant)?;
+        let made = commands::credentials::duplicate(tx, moment, place.account, id, name, grant)?;
         done(tx, moment, made.0, Some(&made.1))
     })
     .await
@@ -427,9 +425,8 @@ pub async fn usage(call: Call, _: Caller) -> Result<Reply, Problem> {
     let query = call.query(&["hours"])?;
     let hours = query.get("hours").map_or(Ok(24), |text| text.parse::<i64>());
     let hours = hours.ok().filter(|hours| (1..=USAGE_HOURS_MAX).contains(hours));
-    let hours = hours.ok_or_else(|| {
-        Problem::invalid("hours", format!("it is 1 to {USAGE_HOURS_MAX}"))
-    })?;
+    let hours =
+        hours.ok_or_else(|| Problem::invalid("hours", format!("it is 1 to {USAGE_HOURS_MAX}")))?;
     let since = call.now().plus_ms(-hours * 3_600_000);
     let rules = place.realm.rules.clone();
     let rows = call

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Caller, Done, Problem, Reply};
+use crate::commands::Error;
 use crate::commands::credentials::NewCredential;
 use crate::commands::imports::{self, Algorithm};
-use crate::commands::Error;
 use crate::http::body::{self, GrantBody, OnBehalfOf};
 
 /// Keys to take over.
