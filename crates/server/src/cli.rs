@@ -128,9 +128,9 @@ fn log_to_stderr(filter: &str, as_json: bool) -> Result<(), Failure> {
         .map_err(|error| Failure(format!("--log {filter}: {error}; try `info`")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if as_json {
-        log.json().init()
+        log.json().init();
     } else {
-        log.init()
+        log.init();
     }
     Ok(())
 }

@@ -261,13 +261,13 @@ impl Index {
             let rate_slot = shared.or(known).map_or(slot, |entry| entry.rate_slot);
             let name = match shared.or(known).filter(|entry| self.name(entry) == credential.name) {
                 Some(entry) => entry.name,
-                None => self.add(&self.names, credential.name.as_str().into())?,
+                None => add(&self.names, credential.name.as_str().into())?,
             };
             let sealed = match (&known, &secret.sealed) {
                 (Some(entry), _) => entry.sealed,
                 (None, Some(bytes)) => {
                     let public_id = secret.public_id.as_deref().unwrap_or("").into();
-                    self.add(&self.sealed, Sealed { bytes: bytes.as_slice().into(), public_id })?
+                    add(&self.sealed, Sealed { bytes: bytes.as_slice().into(), public_id })?
                 }
                 (None, None) => 0,
             };
@@ -341,13 +341,6 @@ impl Index {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn add<T>(&self, pool: &Pool<OnceLock<T>>, element: T) -> Result<u32, &'static str> {
-        let (place, cell) = pool.grow().ok_or("the index is full")?;
-        // The cell is new: only this writer knows its place.
-        let _ = cell.set(element);
-        Ok(place)
-    }
-
     fn account_place(&self, writer: &mut Writer, id: AccountId) -> Option<u32> {
         if let Some(place) = writer.accounts.get(&id) {
             return Some(*place);
@@ -357,7 +350,7 @@ impl Index {
             external_id: ArcSwapOption::empty(),
             suspended: AtomicBool::new(false),
         };
-        let place = self.add(&self.accounts, account).ok()?;
+        let place = add(&self.accounts, account).ok()?;
         writer.accounts.insert(id, place);
         Some(place)
     }
@@ -369,7 +362,7 @@ impl Index {
         if let Some(place) = writer.addresses.get(list) {
             return Ok(*place);
         }
-        let place = self.add(&self.addresses, list.into())?;
+        let place = add(&self.addresses, list.into())?;
         writer.addresses.insert(list.to_vec(), place);
         Ok(place)
     }
@@ -383,7 +376,7 @@ impl Index {
         if let Some(place) = writer.rates.get(&rate) {
             return Ok(*place);
         }
-        let place = self.add(&self.rates, rate)?;
+        let place = add(&self.rates, rate)?;
         writer.rates.insert(rate, place);
         Ok(place)
     }
@@ -401,6 +394,14 @@ impl IndexedAccount {
         external.as_deref().is_some_and(|external| external == name)
             || AccountId::parse(name) == Some(self.id)
     }
+}
+
+/// Adds an element to a pool; its place.
+fn add<T>(pool: &Pool<OnceLock<T>>, element: T) -> Result<u32, &'static str> {
+    let (place, cell) = pool.grow().ok_or("the index is full")?;
+    // The cell is new: only this writer knows its place.
+    let _ = cell.set(element);
+    Ok(place)
 }
 
 /// When a secret is first refused, and whether that is its credential's expiry.

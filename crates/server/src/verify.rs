@@ -222,12 +222,11 @@ impl Engine {
         self.check_target(path, query).map_err(&mut refuse)?;
         let is_login = self.is_login(asked.method, path);
         let extracted = self.extract(headers, is_login).map_err(&mut refuse)?;
-        let entry = self.recognise(&extracted, asked, now).map_err(|(entry, refused)| {
-            draft.entry = entry;
+        let recognised = self.recognise(&extracted, asked, now, &mut draft.entry);
+        let entry = recognised.map_err(|refused| {
             draft.detail = refused.detail;
             refused.reason
         })?;
-        draft.entry = Some(entry);
         if is_login {
             draft.access = Access::Identity;
         }
@@ -311,27 +310,29 @@ impl Engine {
         self.scheme.login.as_ref().is_some_and(|login| method == "POST" && path == login.path)
     }
 
-    /// From what was presented to the entry it belongs to.
+    /// From what was presented to the entry it belongs to. `seen` is the entry also where it is
+    /// refused, so that the refusal is counted and can be found again.
     fn recognise(
         &self,
         extracted: &Extracted<'_>,
         asked: &Asked<'_>,
         now: Time,
-    ) -> Result<Entry, (Option<Entry>, Refused)> {
+        seen: &mut Option<Entry>,
+    ) -> Result<Entry, Refused> {
         match extracted {
             Extracted::Text { secret, how } => {
                 let digest = self.keys.pepper.digest(secret);
                 let found = self.index.find(&digest).or_else(|| self.find_imported(secret));
                 let found = found.ok_or_else(|| self.stranger(secret, *how));
-                self.presented_so(found, &[*how])
+                self.presented_so(found, *how, seen)
             }
             Extracted::Pair { id, secret, how } => {
                 let digest = self.keys.pepper.digest_pair(id, secret);
                 let found = self.index.find(&digest).ok_or_else(|| self.stranger(secret, *how));
-                self.presented_so(found, &[*how])
+                self.presented_so(found, *how, seen)
             }
-            Extracted::Token(text) => self.recognise_token(text, now),
-            Extracted::Signed(signed) => self.recognise_signature(signed, asked, now),
+            Extracted::Token(text) => self.recognise_token(text, now, seen),
+            Extracted::Signed(signed) => self.recognise_signature(signed, asked, now, seen),
         }
     }
 
@@ -339,15 +340,15 @@ impl Engine {
     fn presented_so(
         &self,
         found: Result<Entry, Refused>,
-        ways: &[Presented],
-    ) -> Result<Entry, (Option<Entry>, Refused)> {
-        let entry = found.map_err(|refused| (None, refused))?;
+        how: Presented,
+        seen: &mut Option<Entry>,
+    ) -> Result<Entry, Refused> {
+        let entry = *seen.insert(found?);
         let kind = self.scheme.kinds.get(usize::from(entry.kind));
-        if kind.is_some_and(|kind| ways.iter().any(|how| kind.is_presented(*how))) {
+        if kind.is_some_and(|kind| kind.is_presented(how)) {
             Ok(entry)
         } else {
-            let refused = Refused::malformed("this kind of credential is sent in another way");
-            Err((Some(entry), refused))
+            Err(Refused::malformed("this kind of credential is sent in another way"))
         }
     }
 

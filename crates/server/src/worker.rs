@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::app::App;
 
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
-const TIDY_EVERY: Duration = Duration::from_secs(3_600);
+const TIDY_EVERY: Duration = Duration::from_hours(1);
 
 /// The counters on their way to the database: a batch keeps its number until it has arrived, so
 /// that it is added once, however often it is sent.

@@ -9,8 +9,6 @@ const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
 /// The newest schema this build knows.
 pub const SCHEMA_VERSION: i64 = 1;
 
-const _: () = assert!(MIGRATIONS.len() == SCHEMA_VERSION as usize);
-
 /// Brings the database to the newest schema; refuses one from a newer Keyway or another program.
 pub(crate) fn run(connection: &mut Sqlite) -> Result<(), DbError> {
     connection.batch("BEGIN IMMEDIATE")?;

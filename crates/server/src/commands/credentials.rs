@@ -385,7 +385,7 @@ fn draw_secret(
         created_at: moment.now,
         state: SecretState::Current,
     };
-    (stored, Shown { public_id: own_id.or(shared_id.map(str::to_owned)), secret })
+    (stored, Shown { public_id: own_id.or_else(|| shared_id.map(str::to_owned)), secret })
 }
 
 /// A grant that the kind may have.

@@ -23,6 +23,17 @@ pub enum Algorithm {
     Sha512,
 }
 
+/// What another system knew of a key.
+#[derive(Debug, Clone)]
+pub struct KnownHash {
+    /// How it was hashed.
+    pub algorithm: Algorithm,
+    /// The hash in hex.
+    pub hash: String,
+    /// A few characters by which its owner knows it.
+    pub hint: String,
+}
+
 /// Adds a credential whose secret is known by a hash only. The hash is digested again under the
 /// pepper, so that the database alone can't be joined with the old one.
 pub fn import(
@@ -30,9 +41,7 @@ pub fn import(
     moment: &Moment,
     account: AccountId,
     new: NewCredential,
-    algorithm: Algorithm,
-    hash: &str,
-    hint: &str,
+    known: &KnownHash,
 ) -> Result<Credential, Error> {
     let rules = &moment.realm.rules;
     let kind =
@@ -40,11 +49,11 @@ pub fn import(
             Error::invalid("kind", "only kinds that are presented as one string can be imported")
         })?;
     room_for_one(tx, account)?;
-    let (name, length) = match algorithm {
+    let (name, length) = match known.algorithm {
         Algorithm::Sha256 => ("sha256", 64),
         Algorithm::Sha512 => ("sha512", 128),
     };
-    let hash = hash.to_ascii_lowercase();
+    let hash = known.hash.to_ascii_lowercase();
     if hash.len() != length || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Error::invalid("hash", format!("a {name} hash has {length} hex digits")));
     }
@@ -68,7 +77,7 @@ pub fn import(
             digest: moment.keys.pepper.digest(&format!("{name}:{hash}")),
             public_id: None,
             sealed: None,
-            hint: checked_hint(hint)?,
+            hint: checked_hint(&known.hint)?,
             created_at: moment.now,
             state: SecretState::Current,
         }],

@@ -20,7 +20,7 @@ pub struct Caller {
 pub type Need = (&'static str, Action);
 
 /// Lets a call in, or answers it.
-pub fn admit(call: &Call, door: Door, need: Need) -> Result<Caller, Reply> {
+pub fn admit(call: &Call, door: Door, need: Need) -> Result<Caller, Box<Reply>> {
     if door == Door::Local {
         return Ok(Caller { token: "local".to_owned() });
     }
@@ -29,7 +29,9 @@ pub fn admit(call: &Call, door: Door, need: Need) -> Result<Caller, Reply> {
     let judged = engine.verify(&call.headers, &asked);
     match engine.answer(&judged, &call.headers) {
         Answered::Passed(passed) => Ok(Caller { token: passed.identity.credential }),
-        Answered::Refused(_, refusal) | Answered::LoggedIn(refusal) => Err(answer(refusal)),
+        Answered::Refused(_, refusal) | Answered::LoggedIn(refusal) => {
+            Err(Box::new(answer(refusal)))
+        }
     }
 }
 

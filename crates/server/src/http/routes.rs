@@ -141,6 +141,7 @@ pub fn routes() -> &'static [Route] {
     ROUTES.get_or_init(|| {
         let mut routes = account_routes();
         routes.extend(credential_routes());
+        routes.extend(secret_routes());
         routes.extend(token_routes());
         routes
     })
@@ -221,10 +222,7 @@ fn account_routes() -> Vec<Route> {
 }
 
 fn credential_routes() -> Vec<Route> {
-    use credentials::{Act, Create, Duplicate, Extend, Rotate, Update};
-    let route = |path, operation, summary, handler| {
-        post::<Act>(path, operation, "credentials", summary, handler)
-    };
+    use credentials::{Create, Update};
     vec![
         get(
             CREDENTIALS,
@@ -273,6 +271,16 @@ fn credential_routes() -> Vec<Route> {
             "Changes a credential's name, access or expiry. Its secret stays.",
             handler!(credentials::update),
         ),
+    ]
+}
+
+/// What is done to a credential's secrets, and its end.
+fn secret_routes() -> Vec<Route> {
+    use credentials::{Act, Duplicate, Extend, Rotate};
+    let route = |path, operation, summary, handler| {
+        post::<Act>(path, operation, "credentials", summary, handler)
+    };
+    vec![
         route(
             under!(credential "/reveal"),
             "revealCredential",

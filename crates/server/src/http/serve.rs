@@ -247,7 +247,7 @@ async fn serve_route(call: Call, door: Door, route: &Route) -> Reply {
     }
     let caller = match admit(&call, door, (route.resource, route.action())) {
         Ok(caller) => caller,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let app = Arc::clone(&call.app);
     match (route.handler)(call, caller).await {

@@ -107,12 +107,12 @@ impl Engine {
                 (None, _) => Err(Refused::because(Reason::Missing)),
             };
         }
-        let value = authorization.ok_or(Refused::because(Reason::Missing))?;
+        let value = authorization.ok_or_else(|| Refused::because(Reason::Missing))?;
         self.extract_authorization(checked(value)?)
     }
 
     fn extract_login<'h>(&self, headers: &'h impl Headers) -> Result<Extracted<'h>, Refused> {
-        let login = self.scheme.login.as_ref().ok_or(Refused::because(Reason::Missing))?;
+        let login = self.scheme.login.as_ref().ok_or_else(|| Refused::because(Reason::Missing))?;
         let take = |name: &str| match headers.one(name) {
             One::Missing => Err(Refused::because(Reason::Missing)),
             One::Many => Err(Refused::malformed("a login header is there more than once")),
@@ -197,6 +197,6 @@ fn decoded_pair(text: &str) -> Result<(Zeroizing<String>, Zeroizing<String>), Re
     let decoded = Zeroizing::new(decoded.map_err(|_| Refused::malformed("it is not base64"))?);
     let decoded = checked(&decoded)?;
     let (user, password) =
-        decoded.split_once(':').ok_or(Refused::malformed("there is no colon in it"))?;
+        decoded.split_once(':').ok_or_else(|| Refused::malformed("there is no colon in it"))?;
     Ok((Zeroizing::new(user.to_owned()), Zeroizing::new(password.to_owned())))
 }

@@ -67,30 +67,33 @@ impl Engine {
         signed: &Signed<'_>,
         asked: &Asked<'_>,
         now: Time,
-    ) -> Result<Entry, (Option<Entry>, Refused)> {
-        let because = |entry, reason| (entry, Refused::because(reason));
-        let Some(rules) = &self.scheme.signature else {
-            return Err(because(None, Reason::Missing));
-        };
+        seen: &mut Option<Entry>,
+    ) -> Result<Entry, Refused> {
+        let because = |reason| Err(Refused::because(reason));
+        let Some(rules) = &self.scheme.signature else { return because(Reason::Missing) };
         let seconds = signed.timestamp.parse::<i64>().ok().filter(|seconds| *seconds >= 0);
-        let seconds = seconds
-            .ok_or((None, Refused::malformed("the timestamp is not a number of seconds")))?;
-        let entry = self.index.find(&self.keys.pepper.digest(signed.id));
-        let Some(entry) = entry else { return Err(because(None, Reason::Unknown)) };
-        let sealed = self.index.sealed(&entry).ok_or(because(Some(entry), Reason::Unavailable))?;
+        let Some(seconds) = seconds else {
+            return Err(Refused::malformed("the timestamp is not a number of seconds"));
+        };
+        let Some(entry) = self.index.find(&self.keys.pepper.digest(signed.id)) else {
+            return because(Reason::Unknown);
+        };
+        *seen = Some(entry);
+        let Some(sealed) = self.index.sealed(&entry) else { return because(Reason::Unavailable) };
         let place = sealing_place(&entry.credential.to_string(), entry.secret);
-        let secret = self.keys.secrets.unseal(&sealed.bytes, &place);
-        let secret = secret.map_err(|_| because(Some(entry), Reason::Unavailable))?;
+        let Ok(secret) = self.keys.secrets.unseal(&sealed.bytes, &place) else {
+            return because(Reason::Unavailable);
+        };
         if !fits(rules, signed, &secret, asked) {
-            return Err(because(Some(entry), Reason::BadSignature));
+            return because(Reason::BadSignature);
         }
         let at = Time(seconds.saturating_mul(1000));
         if at.plus_ms(rules.past_ms) < now || at.plus_ms(-rules.future_ms) > now {
-            return Err(because(Some(entry), Reason::ClockSkew));
+            return because(Reason::ClockSkew);
         }
         let remembered_ms = rules.past_ms + rules.future_ms;
         if !self.salts.take(signed.id, signed.salt, now, remembered_ms) {
-            return Err(because(Some(entry), Reason::Replayed));
+            return because(Reason::Replayed);
         }
         Ok(entry)
     }

@@ -40,9 +40,10 @@ impl Engine {
         &self,
         text: &str,
         now: Time,
-    ) -> Result<Entry, (Option<Entry>, Refused)> {
-        let unknown = (None, Refused::because(Reason::Unknown));
-        let malformed = (None, Refused::malformed("it is not a token of the login"));
+        seen: &mut Option<Entry>,
+    ) -> Result<Entry, Refused> {
+        let unknown = Refused::because(Reason::Unknown);
+        let malformed = Refused::malformed("it is not a token of the login");
         let sealed =
             text.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let bytes = self.keys.tokens.unseal_unique(&sealed.ok_or(malformed)?);
@@ -57,8 +58,9 @@ impl Engine {
         if !kind.is_some_and(|kind| kind.is_presented(Presented::Login)) {
             return Err(unknown);
         }
+        *seen = Some(entry);
         if Time(i64::from_be_bytes(until)) <= now {
-            return Err((Some(entry), Refused::because(Reason::Expired)));
+            return Err(Refused::because(Reason::Expired));
         }
         Ok(entry)
     }

@@ -22,6 +22,7 @@ pub struct Create {
 }
 
 /// What changes.
+#[expect(clippy::option_option, reason = "`null` and a missing field mean different things")]
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {

@@ -97,6 +97,7 @@ pub struct Duplicate {
 }
 
 /// What changes; a field that is not there stays as it is.
+#[expect(clippy::option_option, reason = "`null` and a missing field mean different things")]
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
@@ -235,7 +236,7 @@ pub(super) async fn create_in(
     let realm = Arc::clone(&place.realm);
     call.mutate(&caller, &realm, on_behalf_of, StatusCode::CREATED, move |tx, moment| {
         let made = commands::credentials::create(tx, moment, place.account, new.clone())?;
-        done(tx, moment, made.0, Some(&made.1))
+        done(tx, moment, &made.0, Some(&made.1))
     })
     .await
 }
@@ -249,7 +250,7 @@ pub(super) async fn rotate_in(call: Call, caller: Caller, place: Place) -> Resul
     let realm = Arc::clone(&place.realm);
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
         let made = commands::credentials::rotate(tx, moment, place.account, id, overlap)?;
-        done(tx, moment, made.0, Some(&made.1))
+        done(tx, moment, &made.0, Some(&made.1))
     })
     .await
 }
@@ -288,7 +289,7 @@ async fn change_in(
                 commands::credentials::change(tx, moment, place.account, id, change.clone())?;
             changed = Some(after);
         }
-        done(tx, moment, changed.ok_or(Error::NotFound("credential"))?, None)
+        done(tx, moment, &changed.ok_or(Error::NotFound("credential"))?, None)
     })
     .await
 }
@@ -296,13 +297,13 @@ async fn change_in(
 fn done(
     tx: &mut Tx<'_>,
     moment: &Moment,
-    credential: Credential,
+    credential: &Credential,
     shown: Option<&Shown>,
 ) -> Result<Done, Error> {
     let scheme = &moment.realm.rules.scheme;
     let seen = store_usage::seen(tx, credential.id)?;
     Ok(Done {
-        body: view::credential(&credential, scheme, &seen, moment.now),
+        body: view::credential(credential, scheme, &seen, moment.now),
         shown: shown.map(|shown| view::shown(shown, &credential.kind, scheme)),
     })
 }
@@ -347,7 +348,7 @@ pub async fn reveal(call: Call, caller: Caller) -> Result<Reply, Problem> {
     let realm = Arc::clone(&place.realm);
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
         let (credential, shown) = commands::credentials::reveal(tx, moment, place.account, id)?;
-        done(tx, moment, credential, Some(&shown))
+        done(tx, moment, &credential, Some(&shown))
     })
     .await
 }
@@ -360,7 +361,7 @@ pub async fn regenerate(call: Call, caller: Caller) -> Result<Reply, Problem> {
     let realm = Arc::clone(&place.realm);
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
         let (credential, shown) = commands::credentials::regenerate(tx, moment, place.account, id)?;
-        done(tx, moment, credential, Some(&shown))
+        done(tx, moment, &credential, Some(&shown))
     })
     .await
 }
@@ -376,7 +377,7 @@ pub async fn duplicate(call: Call, caller: Caller) -> Result<Reply, Problem> {
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::CREATED, move |tx, moment| {
         let name = body.name.clone();
         let made = commands::credentials::duplicate(tx, moment, place.account, id, name, grant)?;
-        done(tx, moment, made.0, Some(&made.1))
+        done(tx, moment, &made.0, Some(&made.1))
     })
     .await
 }

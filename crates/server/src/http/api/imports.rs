@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Call, Caller, Done, Problem, Reply};
 use crate::commands::Error;
 use crate::commands::credentials::NewCredential;
-use crate::commands::imports::{self, Algorithm};
+use crate::commands::imports::{self, Algorithm, KnownHash};
 use crate::http::body::{self, GrantBody, OnBehalfOf};
 
 /// Keys to take over.
@@ -81,15 +81,15 @@ pub async fn import(call: Call, caller: Caller) -> Result<Reply, Problem> {
             expires_at: key.expires_at.as_deref().map(body::expiry).transpose().map_err(at)?,
             ..NewCredential::default()
         };
-        keys.push((new, algorithm, key.hash.clone(), key.hint.clone()));
+        let (hash, hint) = (key.hash.clone(), key.hint.clone());
+        keys.push((new, KnownHash { algorithm, hash, hint }));
     }
     let app = std::sync::Arc::clone(&call.app);
     let reply = call
         .mutate(&caller, &realm, body.on_behalf_of, StatusCode::CREATED, move |tx, moment| {
             let mut ids = Vec::with_capacity(keys.len());
-            for (place, (new, algorithm, hash, hint)) in keys.iter().enumerate() {
-                let made =
-                    imports::import(tx, moment, account, new.clone(), *algorithm, hash, hint);
+            for (place, (new, known)) in keys.iter().enumerate() {
+                let made = imports::import(tx, moment, account, new.clone(), known);
                 ids.push(made.map_err(|error| placed(error, place))?.id);
             }
             let ids: Vec<Value> = ids.iter().map(|id| json!(id)).collect();

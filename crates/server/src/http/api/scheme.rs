@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{Call, Caller, Problem, Reply, json_reply};
 
 /// `GET /v1/scheme`
-#[expect(clippy::unused_async, reason = "a handler is async, whether it waits or not")]
 pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
     let scheme = &call.app.platform.rules.scheme;
     let kinds: Vec<Value> = scheme
