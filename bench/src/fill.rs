@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use keyway_domain::Environment;
 use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::{IdScope, Kept, Kind, KindGrant, Scheme};
 use keyway_domain::time::Time;
-use keyway_domain::Environment;
 use keyway_secret::{Keyring, RootKey, SeededEntropy};
 use keyway_server::app::{App, Opening};
 use keyway_server::clock::{Clock as _, SystemClock};
@@ -112,9 +112,8 @@ impl Maker {
             (Some(shared), _) => self.keys.pepper.digest_pair(shared, secret.reveal()),
             (None, _) => self.keys.pepper.digest(secret.reveal()),
         };
-        let sealed = (kind.kept != Kept::Digest).then(|| {
-            self.keys.secrets.seal(&secret, &format!("{id}/1"), &mut self.entropy)
-        });
+        let sealed = (kind.kept != Kept::Digest)
+            .then(|| self.keys.secrets.seal(&secret, &format!("{id}/1"), &mut self.entropy));
         let own_id = public_id.clone().filter(|_| scope == Some(IdScope::Secret));
         let client_id = public_id.clone().filter(|_| scope != Some(IdScope::Secret));
         let credential = Credential {

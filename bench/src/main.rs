@@ -56,8 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn plan(arguments: &[String]) -> Result<Plan, Failure> {
-    let mut plan =
-        Plan { keyway: PathBuf::new(), quick: false, json: false, sections: Vec::new() };
+    let mut plan = Plan { keyway: PathBuf::new(), quick: false, json: false, sections: Vec::new() };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {

@@ -48,9 +48,8 @@ impl Report {
         lines.push("| section | what | figure | p50 | p99 | ratio | note |".to_owned());
         lines.push("|---|---|--:|--:|--:|--:|---|".to_owned());
         for row in &self.rows {
-            let cells = [
-                row.section, &row.what, &row.figure, &row.p50, &row.p99, &row.ratio, &row.note,
-            ];
+            let cells =
+                [row.section, &row.what, &row.figure, &row.p50, &row.p99, &row.ratio, &row.note];
             lines.push(format!("| {} |", cells.join(" | ")));
         }
         lines.join("\n")

@@ -8,6 +8,8 @@ mod explain;
 mod file;
 mod grants;
 mod read;
+mod read_kind;
+mod read_wire;
 mod routes;
 
 pub use dialect::{Dialect, Placeholders, RateHeaders, Refused, Rendered};

@@ -44,8 +44,8 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Start here:
   keyway demo                      a server, a sample API and credentials to try
-  keyway serve --scheme xendit     a server with its data in ./keyway-data
-  keyway scheme explain xendit     what a scheme means, in sentences
+  keyway serve --scheme NAME       a server with its data in ./keyway-data
+  keyway scheme explain NAME       what a scheme means, in sentences
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong arguments.";
 

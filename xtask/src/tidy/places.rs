@@ -24,7 +24,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 fn places_in(source: &Source) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (number, line) in source.lines() {
-        if source.path == LOCK && line.starts_with("source = ") {
+        if source.path.ends_with(LOCK) && line.starts_with("source = ") {
             continue;
         }
         if has_machine_path(line) {

@@ -209,7 +209,7 @@ pub(super) async fn list_in(call: Call, place: Place) -> Result<Reply, Problem> 
 }
 
 /// Reads one credential.
-pub(super) async fn get_in(call: Call, place: Place) -> Result<Reply, Problem> {
+pub(super) async fn one_in(call: Call, place: Place) -> Result<Reply, Problem> {
     let id = call.credential()?;
     let (now, rules) = (call.now(), place.realm.rules.clone());
     let body = call
@@ -317,7 +317,7 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
 /// `GET …/credentials/{credential}`
 pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
     let place = Place::of_merchant(&call)?;
-    get_in(call, place).await
+    one_in(call, place).await
 }
 
 /// `POST …/credentials`

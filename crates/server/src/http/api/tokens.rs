@@ -10,7 +10,7 @@ use keyway_store::credentials as store;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::credentials::{Place, act_in, create_in, get_in, list_in, rotate_in, update_in};
+use super::credentials::{Place, act_in, create_in, one_in, list_in, rotate_in, update_in};
 use super::{Call, Caller, Problem, Reply};
 use crate::commands::credentials::{Change, NewCredential};
 use crate::http::body::{self, GrantBody, RateBody};
@@ -49,7 +49,7 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
 /// `GET /v1/operator-tokens/{credential}`
 pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
     let place = place(&call);
-    get_in(call, place).await
+    one_in(call, place).await
 }
 
 /// `POST /v1/operator-tokens`
