@@ -94,7 +94,7 @@ pub fn run() -> ExitCode {
         output.failure(&what);
         return ExitCode::from(2);
     }
-    keep_secrets_in_this_process();
+    keep_to_ourselves();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(cli.command, &output)),
@@ -135,8 +135,9 @@ fn log_to_stderr(filter: &str, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// No core dump, and no other process of this user may read our memory.
-fn keep_secrets_in_this_process() {
+/// No core dump, no other process of this user reads our memory, and no file is for others.
+fn keep_to_ourselves() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let limited = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     let closed =

@@ -640,7 +640,8 @@ fn a_rotation_with_no_overlap_ends_the_old_secret_however_many_rotations_were_ro
     for rolled_back in 0..30 {
         let house = House::open("wavering", &lively_scheme());
         let mut living = Living::begin(&house, house.account());
-        let acts = [Act::Waver(rolled_back), Act::Rotate(OVERLAP_MS_MAX), Act::Rotate(0), Act::Revoke];
+        let acts =
+            [Act::Waver(rolled_back), Act::Rotate(OVERLAP_MS_MAX), Act::Rotate(0), Act::Revoke];
         for act in acts {
             if let Err(error) = living.step(&act) {
                 panic!("after {rolled_back} rotations rolled back, {act:?}: {error}");
@@ -688,7 +689,13 @@ impl Signer {
         STANDARD.encode(hmac_sha256_hex(&self.secret, &parts.map(str::as_bytes)))
     }
 
-    fn send(&self, target: &str, salt: &str, timestamp: &str, signature: &str) -> Result<(), Reason> {
+    fn send(
+        &self,
+        target: &str,
+        salt: &str,
+        timestamp: &str,
+        signature: &str,
+    ) -> Result<(), Reason> {
         let headers = [
             ("access_key", self.id.as_str()),
             ("salt", salt),
@@ -737,6 +744,10 @@ fn a_signature_fits_only_the_whole_target_that_was_signed() {
         let signature = signer.sign(path, &salt, &seconds);
         let target = format!("{other}{path}");
         let verdict = signer.send(&target, &salt, &seconds, &signature);
-        assert_eq!(verdict, Err(Reason::BadSignature), "a signature for {path} passed for {target}");
+        assert_eq!(
+            verdict,
+            Err(Reason::BadSignature),
+            "a signature for {path} passed for {target}"
+        );
     }
 }

@@ -202,7 +202,11 @@ pub(super) fn duration(text: &Spanned<String>) -> Checked<i64> {
 }
 
 /// Takes the value that belongs to a word; the complaint lists the words there are.
-pub(super) fn one_of<T: Copy>(word: &Spanned<String>, what: &str, known: &[(&str, T)]) -> Checked<T> {
+pub(super) fn one_of<T: Copy>(
+    word: &Spanned<String>,
+    what: &str,
+    known: &[(&str, T)],
+) -> Checked<T> {
     let found = known.iter().find(|(name, _)| name == word.get_ref());
     if let Some((_, value)) = found {
         return Ok(*value);
@@ -222,4 +226,3 @@ pub(super) fn template(
 pub(super) fn role(word: &Spanned<String>) -> Checked<Role> {
     one_of(word, "role", &Role::ALL.map(|role| (role.as_str(), role)))
 }
-

@@ -261,4 +261,3 @@ fn overlap(declared: Spanned<file::Overlap>) -> Checked<Overlap> {
         _ => complain(&at, "an overlap has `fixed`, or `from` and `to`"),
     }
 }
-

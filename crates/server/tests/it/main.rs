@@ -9,5 +9,6 @@ mod enterprise;
 mod harness;
 mod rapyd;
 mod tokens;
+mod trouble;
 mod xendit;
 mod xtopay;

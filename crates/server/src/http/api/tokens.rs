@@ -10,7 +10,7 @@ use keyway_store::credentials as store;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::credentials::{Place, act_in, create_in, one_in, list_in, rotate_in, update_in};
+use super::credentials::{Place, act_in, create_in, list_in, one_in, rotate_in, update_in};
 use super::{Call, Caller, Problem, Reply};
 use crate::commands::credentials::{Change, NewCredential};
 use crate::http::body::{self, GrantBody, RateBody};
