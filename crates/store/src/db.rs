@@ -29,6 +29,8 @@ pub(crate) trait Connection {
         each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
     ) -> Result<(), DbError>;
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
+    /// Whether a transaction is open. A full disk can end one from within.
+    fn in_transaction(&self) -> bool;
 }
 
 /// A transaction in progress.
@@ -260,47 +262,48 @@ fn commit_group(
 ) -> (Vec<Report>, Result<Vec<Change>, DbError>) {
     let mut reports = Vec::with_capacity(group.len());
     let mut changes = Vec::new();
-    let begun = connection.batch("BEGIN IMMEDIATE");
+    let mut lost = connection.batch("BEGIN IMMEDIATE").err();
     for Write { now, work } in group {
-        if let Err(error) = &begun {
+        if let Some(error) = &lost {
             reports.push(refuse(work, error.clone(), now));
             continue;
         }
-        let mut tx = Tx { connection, now, changes: Vec::new() };
-        let report = match tx.connection.batch("SAVEPOINT one") {
-            Ok(()) => {
-                let (keep, report) = work(&mut tx);
-                let logged = if keep { changes::log(&mut tx) } else { Ok(()) };
-                let made = std::mem::take(&mut tx.changes);
-                let end = if keep && logged.is_ok() {
-                    changes.extend(made);
-                    "RELEASE one"
-                } else {
-                    "ROLLBACK TO one; RELEASE one"
-                };
-                let ended = tx.connection.batch(end);
-                match logged.and(ended) {
-                    Ok(()) => report,
-                    Err(error) => failed(report, error),
-                }
-            }
-            Err(error) => refuse(work, error, now),
-        };
+        let (report, made) = run_one(connection, work, now);
         reports.push(report);
-    }
-    if let Err(error) = begun {
-        return (reports, Err(error));
-    }
-    match connection.batch("COMMIT") {
-        Ok(()) => (reports, Ok(changes)),
-        Err(error) => {
-            // After a failed commit nothing of the group may stand.
-            let rolled_back = connection.batch("ROLLBACK");
-            if let Err(again) = rolled_back {
-                tracing::error!(error = %again, "a failed commit could not be rolled back");
-            }
-            (reports, Err(error))
+        changes.extend(made);
+        if !connection.in_transaction() {
+            // Going on would start another transaction, and commit by surprise.
+            lost = Some(DbError::new(Trouble::Full, "the transaction was lost on the way"));
         }
+    }
+    let done = match lost {
+        Some(error) => Err(error),
+        None => connection.batch("COMMIT"),
+    };
+    if done.is_err() && connection.in_transaction() {
+        // After a failed commit nothing of the group may stand.
+        if let Err(error) = connection.batch("ROLLBACK") {
+            tracing::error!(%error, "a failed commit could not be rolled back");
+        }
+    }
+    (reports, done.map(|()| changes))
+}
+
+/// Runs one write in a savepoint of its own: its report, and what it changed if it stands.
+fn run_one(connection: &mut Sqlite, work: Work, now: Time) -> (Report, Vec<Change>) {
+    if let Err(error) = connection.batch("SAVEPOINT one") {
+        return (refuse(work, error, now), Vec::new());
+    }
+    let mut tx = Tx { connection, now, changes: Vec::new() };
+    let (keep, report) = work(&mut tx);
+    let logged = if keep { changes::log(&mut tx) } else { Ok(()) };
+    let made = std::mem::take(&mut tx.changes);
+    let stands = keep && logged.is_ok();
+    let end = if stands { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
+    match logged.and(tx.connection.batch(end)) {
+        Ok(()) if stands => (report, made),
+        Ok(()) => (report, Vec::new()),
+        Err(error) => (failed(report, error), Vec::new()),
     }
 }
 
@@ -334,6 +337,10 @@ impl Connection for Refusing {
 
     fn batch(&mut self, _: &str) -> Result<(), DbError> {
         Err(self.0.clone())
+    }
+
+    fn in_transaction(&self) -> bool {
+        false
     }
 }
 

@@ -62,6 +62,10 @@ impl Connection for Sqlite {
     fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         Ok(self.0.execute_batch(sql)?)
     }
+
+    fn in_transaction(&self) -> bool {
+        !self.0.is_autocommit()
+    }
 }
 
 /// To SQLite `$2` is a name, numbered by where it is first used; `?2` is the second value.
