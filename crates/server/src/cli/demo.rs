@@ -70,6 +70,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         let known = keyway_payments::SCHEMES.join(", ");
         return Err(Failure(format!("the demo has these schemes: {known}")));
     }
+    // Before anything can be left behind.
+    let asked_to_stop = stop_signal()?;
     let folder = Temporary::new()?;
     let opening = Opening {
         scheme: schemes::load(&args.scheme)?,
@@ -103,7 +105,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     facts["owner"] = Value::Null;
     output.value(&facts);
     describe(&facts, &app.platform.rules.scheme, output);
-    stop_signal().await?;
+    asked_to_stop.await;
     stopping.send(true)?;
     serving.finished().await;
     Ok(())

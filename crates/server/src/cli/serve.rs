@@ -84,6 +84,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let asked_to_stop = serve::stop_signal()?;
     let (app, _lock) = args.data.open().await?;
     let (stopping, stop) = watch::channel(false);
     let mut serving = Serving::start(&app, args.listen, args.internal_listen, &stop).await?;
@@ -106,7 +107,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     output.line(format!("  verify      http://{}/v1/verify", serving.internal));
     output
         .line("Make an operator token with `keyway tokens create --name NAME`. Stop with Ctrl-C.");
-    serve::stop_signal().await?;
+    asked_to_stop.await;
     tracing::info!("stopping");
     stopping.send(true)?;
     serving.finished().await;

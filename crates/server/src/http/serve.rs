@@ -322,16 +322,17 @@ fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
     reply
 }
 
-/// Resolves when the process is asked to stop.
-pub async fn stop_signal() -> std::io::Result<()> {
+/// Listens for the signals to stop from now on; what it returns resolves when one has come.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Where a listener listens, and what comes of it.
