@@ -82,6 +82,14 @@ macro_rules! ids {
     )*};
 }
 
+impl EventId {
+    /// An id that sorts after those of the same millisecond with a smaller `order`.
+    pub fn ordered(now: Time, order: u32, entropy: &mut dyn Entropy) -> Self {
+        const KEPT: u128 = !(0xffff_ffff << 48);
+        Self((draw(now, entropy) & KEPT) | (u128::from(order) << 48))
+    }
+}
+
 ids! {
     /// One merchant of the platform.
     AccountId = "acct_";

@@ -14,7 +14,7 @@ use crate::actor::Permit;
 use crate::credential::{Credential, EndedBecause, RateLimit, Secret, SecretState, Status};
 use crate::event::{Happened, Kind};
 use crate::grant::Grant;
-use crate::limits::{ENDED_SECRETS_KEPT, LIVE_SECRETS_MAX};
+use crate::limits::ENDED_SECRETS_KEPT;
 use crate::scheme::{Act, Scheme};
 use crate::time::Time;
 
@@ -78,6 +78,19 @@ impl Credential {
         self.secrets.iter_mut().find(|secret| wanted(&secret.state))
     }
 
+    /// Forgets the oldest ended secrets beyond those that are kept. One that ended just now stays,
+    /// however old it is: whoever follows the changes has yet to hear that it ended.
+    fn forget_oldest(&mut self, now: Time) {
+        let mut ended = 0;
+        self.secrets.retain(|secret| match secret.state {
+            SecretState::Ended { at, .. } => {
+                ended += 1;
+                ended <= ENDED_SECRETS_KEPT || at >= now
+            }
+            SecretState::Current | SecretState::Retiring { .. } => true,
+        });
+    }
+
     /// The number that the next secret gets.
     pub fn next_number(&self) -> u32 {
         self.secrets.iter().map(|secret| secret.number).max().unwrap_or(0) + 1
@@ -112,7 +125,7 @@ impl Credential {
         }
         let to = next.number;
         credential.secrets.insert(0, next);
-        credential.secrets.truncate(LIVE_SECRETS_MAX + ENDED_SECRETS_KEPT);
+        credential.forget_oldest(now);
         let until = (overlap_ms > 0).then(|| now.plus_ms(overlap_ms));
         let kind = if permit.act() == Act::Regenerate { Kind::Regenerated } else { Kind::Rotated };
         let happened = Happened::new(

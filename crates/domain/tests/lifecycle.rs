@@ -404,19 +404,33 @@ fn a_living_secret_is_never_forgotten_however_often_a_rotation_is_rolled_back() 
     let mut credential = new_credential();
     let times = LIVE_SECRETS_MAX + ENDED_SECRETS_KEPT + 3;
     for time in 1..=times {
-        credential = play(credential, "rotate 1h").1;
+        let now = start().plus_ms(i64::try_from(time).expect("few") * 60_000);
+        credential = play(credential, &format!("wait {time}m; rotate 1h")).1;
         let living: Vec<u32> = credential
             .secrets
             .iter()
-            .filter(|secret| secret.is_live(start()))
+            .filter(|secret| secret.is_live(now))
             .map(|secret| secret.number)
             .collect();
         // A secret that leaves the list while it lives can never be ended again.
         assert_eq!(living.len(), 2, "after {time} rotations these live: {living:?}");
-        credential = play(credential, "rollback").1;
+        credential = play(credential, &format!("wait {time}m; rollback")).1;
         assert_eq!(credential.current().map(|secret| secret.number), Some(1));
     }
     assert!(credential.secrets.len() <= LIVE_SECRETS_MAX + ENDED_SECRETS_KEPT);
+}
+
+#[test]
+fn a_secret_that_ends_is_still_told_of_however_old_it_is() {
+    for rolled_back in 0..=LIVE_SECRETS_MAX + ENDED_SECRETS_KEPT {
+        let wavered = "rotate 1h; wait 1s; rollback; wait 1s; ".repeat(rolled_back);
+        let script = format!("{wavered}rotate 1h; wait 1m; rotate 0s");
+        let (told, credential) = play(new_credential(), &script);
+        let first = credential.secrets.iter().find(|secret| secret.number == 1);
+        // Whoever follows the changes learns of the end from the credential, and from nowhere else.
+        let ended = first.is_some_and(|first| matches!(first.state, SecretState::Ended { .. }));
+        assert!(ended, "after {rolled_back} rotations rolled back: {told}");
+    }
 }
 
 #[test]

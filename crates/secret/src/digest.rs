@@ -83,10 +83,17 @@ pub fn imported_sha512(key: &[u8]) -> String {
 
 fn imported(algorithm: &str, hash: &[u8]) -> String {
     use std::fmt::Write as _;
-    hash.iter().fold(format!("{algorithm}:"), |mut text, byte| {
+    let hex = hash.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes everything");
         text
-    })
+    });
+    imported_hash(algorithm, &hex)
+}
+
+/// The text whose digest is kept for a key of which only a hash is known. It begins with a NUL,
+/// which no presented credential may hold: who has the old hash does not have the key.
+pub fn imported_hash(algorithm: &str, hex: &str) -> String {
+    format!("\0{algorithm}:{hex}")
 }
 
 /// A MAC over what a stored row says. A row that was edited outside Keyway does not have it.

@@ -165,6 +165,21 @@ fn with_flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
 }
 
 #[test]
+fn every_other_character_of_the_alphabet_is_noticed_at_every_place() {
+    let template = template();
+    for seed in 0..20 {
+        let made = template.generate(Environment::Live, &mut SeededEntropy::new(seed));
+        for (place, right) in made.reveal().char_indices() {
+            for wrong in ALPHABET.chars().filter(|wrong| *wrong != right) {
+                let mut text = made.reveal().to_owned();
+                text.replace_range(place..=place, wrong.encode_utf8(&mut [0; 4]));
+                assert!(template.parse(&text).is_err(), "{wrong} for {right} at {place}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_template_reads_its_own_strings_even_if_one_word_begins_like_the_other() {
     for words in [["t", "test"], ["test", "t"], ["same", "same"], ["", "x"]] {
         let template = Template::secret("k{environment}{random:28}", words).expect("a pattern");
@@ -181,7 +196,7 @@ fn every_template_reads_its_own_strings_even_if_one_word_begins_like_the_other()
 fn every_random_character_is_as_likely_as_every_other_at_every_place() {
     const STRINGS: usize = 20_000;
     /// The chi-square of 61 degrees of freedom that fair characters exceed once in a thousand
-    /// times; divided among the places, once in a thousand runs (Wilson–Hilferty, z = 4.09).
+    /// times; divided among the places, once in a thousand runs (Wilson–Hilferty, z = 4.0).
     const CHI_SQUARE_MAX: f64 = 115.0;
     let template = template();
     let places = 32;

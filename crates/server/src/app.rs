@@ -13,6 +13,7 @@ use keyway_store::accounts::{self, Account, OPERATOR};
 use keyway_store::{Change, Db, DbError, Follower, Options, Rules, Tx, credentials, settings};
 
 use crate::clock::Clock;
+use crate::commands::Order;
 use crate::commands::imports::IMPORTED;
 use crate::schemes;
 use crate::verify::Engine;
@@ -46,6 +47,8 @@ pub struct App {
     pub store_well: AtomicBool,
     /// Decisions since the start: allowed, then each reason.
     pub decisions: [AtomicU64; 1 + Reason::ALL.len()],
+    /// The order of events within a millisecond.
+    pub order: Order,
     /// Counters on their way to the database.
     pub flusher: tokio::sync::Mutex<Flusher>,
 }
@@ -115,6 +118,7 @@ impl App {
             refused_rows: AtomicU64::new(0),
             store_well: AtomicBool::new(true),
             decisions: std::array::from_fn(|_| AtomicU64::new(0)),
+            order: Order::default(),
             flusher: tokio::sync::Mutex::default(),
         });
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod imports;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyway_domain::actor::{Actor, NotPermitted, Permit, StepUp, admit};
 use keyway_domain::event::{Event, Happened};
@@ -72,6 +73,18 @@ pub struct Moment {
     pub keys: Arc<Keyring>,
     /// The realm of what he acts on.
     pub realm: Arc<Realm>,
+    /// The order of events within a millisecond.
+    pub order: Order,
+}
+
+/// Counts the events of this process, so that those of one millisecond are told in their order.
+#[derive(Clone, Default)]
+pub struct Order(Arc<AtomicU32>);
+
+impl Order {
+    fn next(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 impl Moment {
@@ -87,7 +100,7 @@ impl Moment {
         happened: Happened,
     ) -> Result<(), DbError> {
         let event = Event {
-            id: EventId::new(self.now, &mut OsEntropy),
+            id: EventId::ordered(self.now, self.order.next(), &mut OsEntropy),
             at: self.now,
             account,
             kind: happened.kind.as_str().to_owned(),

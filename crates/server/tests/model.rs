@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyway_domain::Environment;
 use keyway_domain::actor::Actor;
-use keyway_domain::credential::{Credential, Status};
+use keyway_domain::credential::{Credential, RateLimit, Status};
 use keyway_domain::event::Event;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
@@ -25,6 +25,7 @@ use keyway_server::commands::imports::{self, Algorithm, KnownHash};
 use keyway_server::commands::{Error, Moment, accounts};
 use keyway_server::schemes;
 use keyway_server::verify::{Asked, HeaderPairs};
+use keyway_server::worker;
 use keyway_store::{DbError, Options, credentials, events};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -83,6 +84,7 @@ impl House {
             request_id: "model".to_owned(),
             keys: Arc::clone(&self.app.keys),
             realm: Arc::clone(&self.app.platform),
+            order: self.app.order.clone(),
         }
     }
 
@@ -418,6 +420,8 @@ impl<'h> Living<'h> {
         match act {
             Act::Wait(ms) => self.house.clock.advance_ms(*ms),
             Act::Tidy => {
+                // What was counted is written first, or nothing would be forgotten.
+                self.house.runtime.block_on(worker::flush(&self.house.app)).unwrap();
                 let before = self.house.now().plus_ms(-90 * DAY_MS);
                 self.house.app.platform.engine.index.forget_ended(before);
             }
@@ -668,6 +672,34 @@ fn the_hash_of_an_imported_key_is_not_itself_a_key() {
     house.app.platform.engine.set_imported();
     assert_eq!(house.bearer(&key), Ok(()));
     assert!(house.bearer(&kept).is_err(), "who has the old database has every key");
+}
+
+#[test]
+fn one_credentials_requests_never_use_up_anothers_limit() {
+    let house = House::open("limits", &lively_scheme());
+    let account = house.account();
+    let limited = || NewCredential {
+        rate: Some(RateLimit { requests: 100, window_ms: 60_000 }),
+        ..everything("key")
+    };
+    let (old, shown) = house.create(account, limited());
+    let old_key = shown.secret.reveal().to_owned();
+    let mut living = Living::begin(&house, account);
+    (living.id, living.model.strings) = (old.id, vec![(old_key.clone(), Phase::Current)]);
+    for act in [Act::Rotate(HOUR_MS), Act::RollBack, Act::Wait(91 * DAY_MS), Act::Tidy] {
+        if let Err(error) = living.step(&act) {
+            panic!("{error}");
+        }
+        // What was counted is written first; until then no secret is forgotten.
+        house.runtime.block_on(worker::flush(&house.app)).unwrap();
+    }
+    house.clock.advance_ms(HOUR_MS);
+    // The new one's place in the index is the one that the forgotten secret left.
+    let (_, shown) = house.create(house.account(), limited());
+    let new_key = shown.secret.reveal();
+    let passed = (0..200).filter(|_| house.bearer(new_key).is_ok()).count();
+    assert_eq!(passed, 100);
+    assert_eq!(house.bearer(&old_key), Ok(()), "refused for what another account sent");
 }
 
 /// A signing pair in a house of its own, and requests signed with it.

@@ -109,12 +109,23 @@ pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(
             insert_secret(tx, credential.id, secret)?;
         }
     }
-    let oldest = credential.secrets.iter().map(|secret| secret.number).min().unwrap_or(0);
-    tx.run(
-        "DELETE FROM secrets WHERE credential_id = $1 AND number < $2",
-        &[credential.id.to_string().into(), i64::from(oldest).into()],
-    )?;
+    forget_missing(tx, credential)?;
     tx.changed(Change::Credential(Box::new(credential.clone())));
+    Ok(())
+}
+
+/// Removes the rows of secrets that the credential no longer remembers.
+fn forget_missing(tx: &mut Tx<'_>, credential: &Credential) -> Result<(), DbError> {
+    let id = credential.id.to_string();
+    let sql = "SELECT number FROM secrets WHERE credential_id = $1";
+    let stored = tx.all(sql, &[id.as_str().into()], |row| row.integer(0))?;
+    let known = |number: i64| {
+        credential.secrets.iter().any(|secret| i64::from(secret.number) == number)
+    };
+    for number in stored.into_iter().filter(|number| !known(*number)) {
+        let sql = "DELETE FROM secrets WHERE credential_id = $1 AND number = $2";
+        tx.run(sql, &[id.as_str().into(), number.into()])?;
+    }
     Ok(())
 }
 

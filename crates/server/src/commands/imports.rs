@@ -4,7 +4,7 @@ use keyway_domain::credential::{Credential, Secret, SecretState, Status};
 use keyway_domain::event::{Happened, Kind as Fact};
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::{Kind, Presented};
-use keyway_secret::OsEntropy;
+use keyway_secret::{OsEntropy, imported_hash};
 use keyway_store::{DbError, Tx, credentials, settings};
 use serde_json::json;
 
@@ -74,7 +74,7 @@ pub fn import(
         version: 1,
         secrets: vec![Secret {
             number: 1,
-            digest: moment.keys.pepper.digest(&format!("{name}:{hash}")),
+            digest: moment.keys.pepper.digest(&imported_hash(name, &hash)),
             public_id: None,
             sealed: None,
             hint: checked_hint(&known.hint)?,

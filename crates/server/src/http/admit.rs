@@ -65,6 +65,7 @@ impl Call {
             request_id: self.request_id.clone(),
             keys: std::sync::Arc::clone(&self.app.keys),
             realm: std::sync::Arc::clone(realm),
+            order: self.app.order.clone(),
         })
     }
 }

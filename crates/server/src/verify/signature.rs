@@ -71,7 +71,8 @@ impl Engine {
     ) -> Result<Entry, Refused> {
         let because = |reason| Err(Refused::because(reason));
         let Some(rules) = &self.scheme.signature else { return because(Reason::Missing) };
-        let seconds = signed.timestamp.parse::<i64>().ok().filter(|seconds| *seconds >= 0);
+        let is_number = signed.timestamp.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds = signed.timestamp.parse::<i64>().ok().filter(|_| is_number);
         let Some(seconds) = seconds else {
             return Err(Refused::malformed("the timestamp is not a number of seconds"));
         };
@@ -92,7 +93,11 @@ impl Engine {
             return because(Reason::ClockSkew);
         }
         let remembered_ms = rules.past_ms + rules.future_ms;
-        if !self.salts.take(signed.id, signed.salt, now, remembered_ms) {
+        // The parts are signed without anything between them, so a captured request could be cut
+        // anew: the signature, which stays the same then, is used up together with its salt.
+        let fresh_salt = self.salts.take(signed.id, signed.salt, now, remembered_ms);
+        let fresh_signature = self.salts.take(signed.id, signed.signature, now, remembered_ms);
+        if !(fresh_salt && fresh_signature) {
             return because(Reason::Replayed);
         }
         Ok(entry)
@@ -108,12 +113,7 @@ pub(crate) fn sealing_place(credential: &str, number: u32) -> String {
 /// computed, whichever fits.
 fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Asked<'_>) -> bool {
     let method = asked.method.to_ascii_lowercase();
-    let path = match &rules.path_from {
-        Some(from) => {
-            asked.target.find(from.as_str()).map_or(asked.target, |at| &asked.target[at..])
-        }
-        None => asked.target,
-    };
+    let path = signed_target(asked.target, rules.path_from.as_deref());
     let raw = asked.body.unwrap_or(b"");
     let mut matches = false;
     for form in &rules.bodies {
@@ -144,6 +144,18 @@ fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Ask
         matches |= signature_matches(signed.signature.as_bytes(), expected.as_bytes());
     }
     matches
+}
+
+/// The part of the target that clients sign: from the first path segment named by the scheme, so
+/// that an API can live under a gateway's prefix. A query never counts as path.
+fn signed_target<'t>(target: &'t str, from: Option<&str>) -> &'t str {
+    let Some(from) = from else { return target };
+    let path = target.split('?').next().unwrap_or(target);
+    let starts = path.match_indices(from).find(|(at, _)| {
+        let after = path.as_bytes().get(at + from.len());
+        after.is_none_or(|byte| *byte == b'/')
+    });
+    starts.map_or(target, |(at, _)| &target[at..])
 }
 
 /// An HMAC as its header has it.

@@ -199,7 +199,7 @@ async fn imported_keys_work_by_their_hash_and_the_batch_is_all_or_nothing() {
 }
 
 fn sha256_hex(text: &str) -> String {
-    keyway_secret::imported_sha256(text.as_bytes()).trim_start_matches("sha256:").to_owned()
+    keyway_secret::imported_sha256(text.as_bytes()).trim_start_matches("\0sha256:").to_owned()
 }
 
 #[tokio::test]
