@@ -36,7 +36,7 @@ pub(crate) struct Strings {
     pub(crate) secret: String,
 }
 
-/// Makes credentials of a scheme's first kind.
+/// Makes credentials of a scheme's first kind that an account may have several of.
 pub(crate) struct Maker {
     pub(crate) scheme: Arc<Scheme>,
     pub(crate) keys: Arc<Keyring>,
@@ -61,7 +61,8 @@ impl Maker {
     }
 
     pub(crate) fn kind(&self) -> &Kind {
-        &self.scheme.kinds[0]
+        let several = self.scheme.kinds.iter().find(|kind| !kind.single);
+        several.unwrap_or(&self.scheme.kinds[0])
     }
 
     /// The account that the credential of that place belongs to; the caller stores it when new.
@@ -90,7 +91,8 @@ impl Maker {
     /// Makes the credential of that place. Rate limits are as wide as they can be.
     pub(crate) fn make(&mut self, place: usize, account: AccountId, status: Status) -> Made {
         let scheme = Arc::clone(&self.scheme);
-        let kind = &scheme.kinds[0];
+        let several = scheme.kinds.iter().find(|kind| !kind.single);
+        let kind = several.unwrap_or(&scheme.kinds[0]);
         let age = i64::try_from(place).unwrap_or(0);
         let created_at = self.now.plus_ms(age - 300 * 86_400_000);
         let id = CredentialId::new(created_at, &mut self.entropy);

@@ -93,7 +93,7 @@ impl Wire {
 }
 
 pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
+    let Some(&first) = wanted.first() else { return Some(0) };
     let mut from = 0;
     while let Some(at) = text.get(from..)?.iter().position(|byte| *byte == first) {
         let at = from + at;

@@ -21,9 +21,9 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
 /// Processor time of this thread so far: what a neighbour's work does not add to. On a quiet
 /// machine it is the time that passed.
 pub(crate) fn processor_time() -> Duration {
-    let said = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = said.split(' ').next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or(0))
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let whole = u64::try_from(spent.tv_sec).unwrap_or(0);
+    Duration::new(whole, u32::try_from(spent.tv_nsec).unwrap_or(0))
 }
 
 /// The middle of some measurements.

@@ -65,9 +65,9 @@ fn is_genuine(name: &str, value: &str, issued: &Issued, ways: &[Presented]) -> b
     let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     let rest = rest.trim_matches(' ');
     let decoded = || {
-        let bytes = STANDARD.decode(rest).or_else(|_| {
-            base64::engine::general_purpose::STANDARD_NO_PAD.decode(rest)
-        });
+        let bytes = STANDARD
+            .decode(rest)
+            .or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(rest));
         bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
     };
     let bearer = scheme.eq_ignore_ascii_case("bearer");
@@ -76,7 +76,9 @@ fn is_genuine(name: &str, value: &str, issued: &Issued, ways: &[Presented]) -> b
         && ways.iter().any(|way| match way {
             Presented::Bearer => bearer && rest == issued.secret,
             Presented::BasicUser => basic && decoded() == format!("{}:", issued.secret),
-            Presented::BasicPair => basic && decoded() == format!("{}:{}", issued.id, issued.secret),
+            Presented::BasicPair => {
+                basic && decoded() == format!("{}:{}", issued.id, issued.secret)
+            }
             Presented::BearerPair => {
                 bearer && decoded() == format!("{}:{}", issued.id, issued.secret)
             }
@@ -86,9 +88,9 @@ fn is_genuine(name: &str, value: &str, issued: &Issued, ways: &[Presented]) -> b
 
 fn holds(value: &str, issued: &Issued) -> bool {
     let encoded = value.split(' ').filter_map(|word| {
-        let bytes = STANDARD.decode(word).or_else(|_| {
-            base64::engine::general_purpose::STANDARD_NO_PAD.decode(word)
-        });
+        let bytes = STANDARD
+            .decode(word)
+            .or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(word));
         String::from_utf8(bytes.ok()?).ok()
     });
     value.contains(&issued.secret) || encoded.into_iter().any(|text| text.contains(&issued.secret))

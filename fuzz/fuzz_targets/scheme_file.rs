@@ -34,7 +34,9 @@ fn holds_together(scheme: &Scheme) {
         }
         for (_, rule) in kind.acts() {
             if let Some(overlap) = &rule.overlap {
-                assert!(overlap.from_ms <= overlap.default_ms && overlap.default_ms <= overlap.to_ms);
+                assert!(
+                    overlap.from_ms <= overlap.default_ms && overlap.default_ms <= overlap.to_ms
+                );
             }
         }
     }

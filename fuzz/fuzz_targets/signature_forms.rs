@@ -46,8 +46,7 @@ fuzz_target!(|input: (&[u8], &[u8], &str, u32)| {
         ("signature", signature.as_str()),
     ];
     let ask = |body: &[u8]| {
-        let asked =
-            Asked { method: "POST", target: TARGET, body: Some(body), ..Asked::default() };
+        let asked = Asked { method: "POST", target: TARGET, body: Some(body), ..Asked::default() };
         platform.engine.verify(&HeaderPairs(&headers), &asked).verdict
     };
     if ask(sent).is_ok() {
@@ -68,7 +67,8 @@ fn timestamp(now: Time, seconds: u32) -> String {
 }
 
 fn is_empty_object(body: &[u8]) -> bool {
-    let visible: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let visible: Vec<u8> =
+        body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     visible == b"{}"
 }
 
@@ -83,11 +83,13 @@ fn means_the_same(one: &[u8], other: &[u8]) -> bool {
 
 fn in_floats(value: Value) -> Value {
     match value {
-        Value::Number(number) => number.as_f64().map_or(Value::Null, |float| Value::from(float + 0.0)),
-        Value::Array(values) => values.into_iter().map(in_floats).collect(),
-        Value::Object(entries) => {
-            Value::Object(entries.into_iter().map(|(name, value)| (name, in_floats(value))).collect())
+        Value::Number(number) => {
+            number.as_f64().map_or(Value::Null, |float| Value::from(float + 0.0))
         }
+        Value::Array(values) => values.into_iter().map(in_floats).collect(),
+        Value::Object(entries) => Value::Object(
+            entries.into_iter().map(|(name, value)| (name, in_floats(value))).collect(),
+        ),
         other => other,
     }
 }

@@ -176,136 +176,201 @@ fn check(script: &str, expect: &Expect) {
 
 #[test]
 fn both_secrets_are_accepted_during_the_overlap_and_only_the_new_one_after() {
-    check("rotate 15m; wait 14m; rename", &expect![[r#"
+    check(
+        "rotate 15m; wait 14m; rename",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:14:00 rename -> api_key.updated {"name":"First"} to {"name":"Second"}
         live; 2 current; 1 retiring until 12:15:00
-    "#]]);
-    check("rotate 15m; wait 15m; rename", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 15m; wait 15m; rename",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:15:00 rename -> api_key.updated {"name":"First"} to {"name":"Second"}
         live; 2 current; 1 replaced 12:15:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn rotating_while_an_overlap_runs_is_refused_unless_it_is_now() {
-    check("rotate 15m; wait 1m; rotate 15m", &expect![[r#"
+    check(
+        "rotate 15m; wait 1m; rotate 15m",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:01:00 rotate 15m -> the previous secret is still accepted until 2026-03-01T12:15:00Z; finish or roll back that rotation first, or rotate with no overlap, which ends both older secrets
         live; 2 current; 1 retiring until 12:15:00
-    "#]]);
-    check("rotate 15m; wait 1m; rotate 0s", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 15m; wait 1m; rotate 0s",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:01:00 rotate 0s -> api_key.rotated {"secret":2} to {"secret":3,"previous_accepted_until":null}
         live; 3 current; 2 replaced 12:01:00; 1 replaced 12:01:00
-    "#]]);
-    check("rotate 15m; wait 1m; regenerate", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 15m; wait 1m; regenerate",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:01:00 regenerate -> api_key.regenerated {"secret":2} to {"secret":3,"previous_accepted_until":null}
         live; 3 current; 2 replaced 12:01:00; 1 replaced 12:01:00
-    "#]]);
-    check("rotate 15m; wait 15m; rotate 15m", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 15m; wait 15m; rotate 15m",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:15:00 rotate 15m -> api_key.rotated {"secret":2} to {"secret":3,"previous_accepted_until":"2026-03-01T12:30:00Z"}
         live; 3 current; 2 retiring until 12:30:00; 1 replaced 12:15:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_rotation_is_rolled_back_only_while_the_old_secret_lives() {
-    check("rotate 15m; wait 14m; rollback", &expect![[r#"
+    check(
+        "rotate 15m; wait 14m; rollback",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:14:00 rollback -> api_key.rolled_back {"secret":2} to {"secret":1}
         live; 2 rolled back 12:14:00; 1 current
-    "#]]);
-    check("rotate 15m; wait 15m; rollback", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 15m; wait 15m; rollback",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:15:00 rollback -> there is no previous secret that is still accepted
         live; 2 current; 1 replaced 12:15:00
-    "#]]);
-    check("rotate 15m; finish; rollback", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 15m; finish; rollback",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:00:00 finish -> api_key.rotation_finished {"secret":1,"accepted_until":"2026-03-01T12:15:00Z"} to {"secret":1,"accepted_until":"2026-03-01T12:00:00Z"}
         12:00:00 rollback -> there is no previous secret that is still accepted
         live; 2 current; 1 replaced 12:00:00
-    "#]]);
-    check("rotate 0s; rollback", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 0s; rollback",
+        &expect![[r#"
         12:00:00 rotate 0s -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":null}
         12:00:00 rollback -> there is no previous secret that is still accepted
         live; 2 current; 1 replaced 12:00:00
-    "#]]);
-    check("rollback", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rollback",
+        &expect![[r#"
         12:00:00 rollback -> there is no previous secret that is still accepted
         live; 1 current
-    "#]]);
-    check("rotate 1h; rollback; rollback; rotate 1h", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; rollback; rollback; rotate 1h",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:00:00 rollback -> api_key.rolled_back {"secret":2} to {"secret":1}
         12:00:00 rollback -> there is no previous secret that is still accepted
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":3,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         live; 3 current; 2 rolled back 12:00:00; 1 retiring until 13:00:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_rotation_is_finished_once_and_only_while_it_runs() {
-    check("rotate 1h; wait 5m; finish; finish", &expect![[r#"
+    check(
+        "rotate 1h; wait 5m; finish; finish",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:05:00 finish -> api_key.rotation_finished {"secret":1,"accepted_until":"2026-03-01T13:00:00Z"} to {"secret":1,"accepted_until":"2026-03-01T12:05:00Z"}
         12:05:00 finish -> there is no previous secret that is still accepted
         live; 2 current; 1 replaced 12:05:00
-    "#]]);
-    check("rotate 1h; wait 1h; finish", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; wait 1h; finish",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         13:00:00 finish -> there is no previous secret that is still accepted
         live; 2 current; 1 replaced 13:00:00
-    "#]]);
-    check("finish", &expect![[r#"
+    "#]],
+    );
+    check(
+        "finish",
+        &expect![[r#"
         12:00:00 finish -> there is no previous secret that is still accepted
         live; 1 current
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn more_time_is_later_than_before_and_not_beyond_the_limit() {
-    check("rotate 1h; extend 2h", &expect![[r#"
+    check(
+        "rotate 1h; extend 2h",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:00:00 extend 2h -> api_key.overlap_extended {"secret":1,"accepted_until":"2026-03-01T13:00:00Z"} to {"secret":1,"accepted_until":"2026-03-01T14:00:00Z"}
         live; 2 current; 1 retiring until 14:00:00
-    "#]]);
-    check("rotate 1h; extend 30m", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; extend 30m",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:00:00 extend 30m -> the previous secret is accepted until 2026-03-01T13:00:00Z already; choose a later time
         live; 2 current; 1 retiring until 13:00:00
-    "#]]);
-    check("rotate 1h; extend 1h", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; extend 1h",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:00:00 extend 1h -> the previous secret is accepted until 2026-03-01T13:00:00Z already; choose a later time
         live; 2 current; 1 retiring until 13:00:00
-    "#]]);
-    check("rotate 1h; extend 30d; extend 31d", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; extend 30d; extend 31d",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:00:00 extend 30d -> api_key.overlap_extended {"secret":1,"accepted_until":"2026-03-01T13:00:00Z"} to {"secret":1,"accepted_until":"2026-03-31T12:00:00Z"}
         12:00:00 extend 31d -> the previous secret can be kept until 2026-03-31T12:00:00Z at most
         live; 2 current; 1 retiring until 2026-03-31T12:00:00
-    "#]]);
-    check("rotate 1h; wait 1h; extend 2h", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; wait 1h; extend 2h",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         13:00:00 extend 2h -> there is no previous secret that is still accepted
         live; 2 current; 1 replaced 13:00:00
-    "#]]);
-    check("rotate 7d; wait 6d; extend 24d; extend 25d", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 7d; wait 6d; extend 24d; extend 25d",
+        &expect![[r#"
         12:00:00 rotate 7d -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-08T12:00:00Z"}
         2026-03-07T12:00:00 extend 24d -> api_key.overlap_extended {"secret":1,"accepted_until":"2026-03-08T12:00:00Z"} to {"secret":1,"accepted_until":"2026-03-31T12:00:00Z"}
         2026-03-07T12:00:00 extend 25d -> the previous secret can be kept until 2026-03-31T12:00:00Z at most
         live; 2 current; 1 retiring until 2026-03-31T12:00:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn revoking_wins_every_race() {
-    check("rotate 1h; revoke; rollback; finish; extend 2h; rotate 0s; regenerate", &expect![[r#"
+    check(
+        "rotate 1h; revoke; rollback; finish; extend 2h; rotate 0s; regenerate",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:00:00 revoke -> api_key.revoked {"status":"active"} to {"status":"revoked"}
         12:00:00 rollback -> this credential was revoked; nothing brings it back
@@ -314,8 +379,11 @@ fn revoking_wins_every_race() {
         12:00:00 rotate 0s -> this credential was revoked; nothing brings it back
         12:00:00 regenerate -> this credential was revoked; nothing brings it back
         revoked 12:00:00; 2 revoked 12:00:00; 1 revoked 12:00:00
-    "#]]);
-    check("revoke; revoke; rename; edit; expire 1d confirmed; expire", &expect![[r#"
+    "#]],
+    );
+    check(
+        "revoke; revoke; rename; edit; expire 1d confirmed; expire",
+        &expect![[r#"
         12:00:00 revoke -> api_key.revoked {"status":"active"} to {"status":"revoked"}
         12:00:00 revoke -> this credential was revoked; nothing brings it back
         12:00:00 rename -> this credential was revoked; nothing brings it back
@@ -323,70 +391,95 @@ fn revoking_wins_every_race() {
         12:00:00 expire 1d confirmed -> this credential was revoked; nothing brings it back
         12:00:00 expire -> this credential was revoked; nothing brings it back
         revoked 12:00:00; 1 revoked 12:00:00
-    "#]]);
-    check("expire 1h; wait 2h; revoke; expire 1d confirmed; rotate 0s", &expect![[r#"
+    "#]],
+    );
+    check(
+        "expire 1h; wait 2h; revoke; expire 1d confirmed; rotate 0s",
+        &expect![[r#"
         12:00:00 expire 1h -> api_key.updated {"expires_at":null} to {"expires_at":"2026-03-01T13:00:00Z"}
         14:00:00 revoke -> api_key.revoked {"status":"active"} to {"status":"revoked"}
         14:00:00 expire 1d confirmed -> this credential was revoked; nothing brings it back
         14:00:00 rotate 0s -> this credential was revoked; nothing brings it back
         revoked 14:00:00; 1 revoked 14:00:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_has_expired_comes_back_only_by_a_confirmed_act() {
-    check("expire 1h; wait 59m; expire 2h", &expect![[r#"
+    check(
+        "expire 1h; wait 59m; expire 2h",
+        &expect![[r#"
         12:00:00 expire 1h -> api_key.updated {"expires_at":null} to {"expires_at":"2026-03-01T13:00:00Z"}
         12:59:00 expire 2h -> api_key.updated {"expires_at":"2026-03-01T13:00:00Z"} to {"expires_at":"2026-03-01T14:59:00Z"}
         live; 1 current
-    "#]]);
-    check("expire 1h; wait 1h; expire 2h; expire; rotate 1h; regenerate", &expect![[r#"
+    "#]],
+    );
+    check(
+        "expire 1h; wait 1h; expire 2h; expire; rotate 1h; regenerate",
+        &expect![[r#"
         12:00:00 expire 1h -> api_key.updated {"expires_at":null} to {"expires_at":"2026-03-01T13:00:00Z"}
         13:00:00 expire 2h -> this credential expired at 2026-03-01T13:00:00Z; give it a later expiry first, or create a new one
         13:00:00 expire -> this credential expired at 2026-03-01T13:00:00Z; give it a later expiry first, or create a new one
         13:00:00 rotate 1h -> this credential expired at 2026-03-01T13:00:00Z; give it a later expiry first, or create a new one
         13:00:00 regenerate -> this credential expired at 2026-03-01T13:00:00Z; give it a later expiry first, or create a new one
         expired; 1 current
-    "#]]);
-    check("expire 1h; wait 1h; expire 2h confirmed; rotate 15m", &expect![[r#"
+    "#]],
+    );
+    check(
+        "expire 1h; wait 1h; expire 2h confirmed; rotate 15m",
+        &expect![[r#"
         12:00:00 expire 1h -> api_key.updated {"expires_at":null} to {"expires_at":"2026-03-01T13:00:00Z"}
         13:00:00 expire 2h confirmed -> api_key.updated {"expires_at":"2026-03-01T13:00:00Z"} to {"expires_at":"2026-03-01T15:00:00Z"}
         13:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:15:00Z"}
         live; 2 current; 1 retiring until 13:15:00
-    "#]]);
-    check("rotate 15m; expire 5m; wait 6m; rollback; finish", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 15m; expire 5m; wait 6m; rollback; finish",
+        &expect![[r#"
         12:00:00 rotate 15m -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T12:15:00Z"}
         12:00:00 expire 5m -> api_key.updated {"expires_at":null} to {"expires_at":"2026-03-01T12:05:00Z"}
         12:06:00 rollback -> this credential expired at 2026-03-01T12:05:00Z; give it a later expiry first, or create a new one
         12:06:00 finish -> api_key.rotation_finished {"secret":1,"accepted_until":"2026-03-01T12:15:00Z"} to {"secret":1,"accepted_until":"2026-03-01T12:06:00Z"}
         expired; 2 current; 1 replaced 12:06:00
-    "#]]);
-    check("rotate 1h; expire 5m; wait 2h; expire 1d confirmed; rollback", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; expire 5m; wait 2h; expire 1d confirmed; rollback",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:00:00 expire 5m -> api_key.updated {"expires_at":null} to {"expires_at":"2026-03-01T12:05:00Z"}
         14:00:00 expire 1d confirmed -> api_key.updated {"expires_at":"2026-03-01T12:05:00Z"} to {"expires_at":"2026-03-02T14:00:00Z"}
         14:00:00 rollback -> there is no previous secret that is still accepted
         live; 2 current; 1 replaced 13:00:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn deleting_ends_what_lives_and_keeps_how_the_rest_ended() {
-    check("rotate 1h; wait 5m; delete; delete; revoke; rename", &expect![[r#"
+    check(
+        "rotate 1h; wait 5m; delete; delete; revoke; rename",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:05:00 delete -> api_key.deleted {"status":"active"} to {"status":"deleted"}
         12:05:00 delete -> this credential was deleted
         12:05:00 revoke -> this credential was deleted
         12:05:00 rename -> this credential was deleted
         deleted 12:05:00; 2 revoked 12:05:00; 1 revoked 12:05:00
-    "#]]);
-    check("rotate 1h; wait 5m; revoke; wait 5m; delete; revoke", &expect![[r#"
+    "#]],
+    );
+    check(
+        "rotate 1h; wait 5m; revoke; wait 5m; delete; revoke",
+        &expect![[r#"
         12:00:00 rotate 1h -> api_key.rotated {"secret":1} to {"secret":2,"previous_accepted_until":"2026-03-01T13:00:00Z"}
         12:05:00 revoke -> api_key.revoked {"status":"active"} to {"status":"revoked"}
         12:10:00 delete -> api_key.deleted {"status":"revoked"} to {"status":"deleted"}
         12:10:00 revoke -> this credential was deleted
         deleted 12:10:00; 2 revoked 12:05:00; 1 revoked 12:05:00
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -542,5 +635,6 @@ fn a_refusal_says_who_may_and_with_which_proof() {
         step-up: to rotate a API keys, a code of the authenticator app is needed
         role: a member with the role owner may not extend a API keys; only the platform may
         role: a member with the role viewer may not rename a API keys; owner or admin may
-    "#]].assert_eq(&all.concat());
+    "#]]
+    .assert_eq(&all.concat());
 }

@@ -166,13 +166,14 @@ impl Template {
     /// Whether the string looks like one of this template's, leaving its check aside.
     /// Cheap: the verification path calls it for every request.
     pub fn recognises(&self, text: &str) -> Result<Environment, ParseError> {
-        let environment = Environment::ALL
-            .into_iter()
-            .find(|environment| text.starts_with(self.prefix(*environment)))
-            .ok_or(ParseError::Prefix)?;
-        if text.len() != self.length(environment) {
-            return Err(ParseError::Length);
+        let mut begins =
+            Environment::ALL.into_iter().filter(|one| text.starts_with(self.prefix(*one))).peekable();
+        if begins.peek().is_none() {
+            return Err(ParseError::Prefix);
         }
+        // One environment's word may begin like the other's: then the length tells them apart.
+        let environment =
+            begins.find(|one| text.len() == self.length(*one)).ok_or(ParseError::Length)?;
         let random = &text.as_bytes()[self.prefix(environment).len()..];
         if !random.iter().all(u8::is_ascii_alphanumeric) {
             return Err(ParseError::Character);

@@ -257,9 +257,12 @@ fn signatures_are_equal_only_as_a_whole() {
 fn a_root_key_is_read_as_it_was_written_and_in_no_other_form() {
     let root = RootKey::generate(&mut SeededEntropy::new(3));
     let text = root.to_text();
-    let again = RootKey::parse(&format!("  {}\n", *text)).expect("white space around it is ignored");
+    let again =
+        RootKey::parse(&format!("  {}\n", *text)).expect("white space around it is ignored");
     assert_eq!(*again.to_text(), *text);
-    for bad in [&text[1..], &text[..text.len() - 1], &format!("{}0", *text), &text.replace('_', "-")] {
+    for bad in
+        [&text[1..], &text[..text.len() - 1], &format!("{}0", *text), &text.replace('_', "-")]
+    {
         assert!(RootKey::parse(bad).is_err());
     }
     let fingerprint = Keyring::derive(&root).fingerprint;

@@ -33,8 +33,9 @@ fn generated() -> Vec<Value> {
     for (pattern, words, is_id) in TEMPLATES {
         let compile = if is_id { Template::public_id } else { Template::secret };
         let template = compile(pattern, words).expect("a good pattern");
-        for (seed, environment) in
-            SEEDS.into_iter().flat_map(|seed| Environment::ALL.map(|environment| (seed, environment)))
+        for (seed, environment) in SEEDS
+            .into_iter()
+            .flat_map(|seed| Environment::ALL.map(|environment| (seed, environment)))
         {
             let made = template.generate(environment, &mut SeededEntropy::new(seed));
             let prefix = template.prefix(environment);

@@ -6,9 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use keyway_domain::Environment;
-use keyway_domain::credential::{
-    Credential, EndedBecause, RateLimit, Secret, SecretState, Status,
-};
+use keyway_domain::credential::{Credential, EndedBecause, RateLimit, Secret, SecretState, Status};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::Scheme;
@@ -453,7 +451,8 @@ fn secrets_cannot_be_taken_from_a_credential_or_given_to_it() {
     let id = |number: u8| credential(number, "restricted").id.to_string();
     let editor = house.editor();
     editor.execute("DELETE FROM secrets WHERE number = 2 AND credential_id = ?1", [id(1)]).unwrap();
-    let moved = "UPDATE secrets SET credential_id = ?1, number = 4, state = 'replaced', state_at = 1
+    let moved =
+        "UPDATE secrets SET credential_id = ?1, number = 4, state = 'replaced', state_at = 1
                  WHERE credential_id = ?2 AND number = 1";
     editor.execute(moved, [id(2), id(3)]).unwrap();
     let (loaded, refused) = house.load();
@@ -494,7 +493,8 @@ fn refusal(path: &Path) -> String {
 fn a_damaged_file_is_called_damaged() {
     let folder = folder("damaged");
     let path = folder.join("keyway.db");
-    std::fs::write(&path, "this is not a database, and long enough to look at ".repeat(100)).unwrap();
+    std::fs::write(&path, "this is not a database, and long enough to look at ".repeat(100))
+        .unwrap();
     let error = refusal(&path);
     assert!(error.contains("damaged or was edited; restore a backup"), "{error}");
     let house = House::new("holes");
@@ -559,9 +559,8 @@ fn a_batch_of_usage_is_added_exactly_once() {
     assert!(add(batch(2, 2, 0)));
     assert!(!add(batch(1, 5, 60_000)), "an old one");
     assert!(add(Batch { node: "other".to_owned(), ..batch(1, 10, 120_000) }));
-    let (hours, seen) = house
-        .read(move |tx| Ok((usage::hours(tx, id, Time(0))?, usage::seen(tx, id)?)))
-        .unwrap();
+    let (hours, seen) =
+        house.read(move |tx| Ok((usage::hours(tx, id, Time(0))?, usage::seen(tx, id)?))).unwrap();
     assert_eq!(hours.iter().map(|hour| hour.requests).collect::<Vec<_>>(), [17]);
     assert_eq!(seen[&1].at, Time(120_000), "the last use never goes back");
 }
