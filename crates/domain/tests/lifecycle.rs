@@ -267,10 +267,10 @@ fn a_rotation_is_rolled_back_only_while_the_old_secret_lives() {
     );
     check(
         "rollback",
-        &expect![[r#"
+        &expect![[r"
         12:00:00 rollback -> there is no previous secret that is still accepted
         live; 1 current
-    "#]],
+    "]],
     );
     check(
         "rotate 1h; rollback; rollback; rotate 1h",
@@ -305,10 +305,10 @@ fn a_rotation_is_finished_once_and_only_while_it_runs() {
     );
     check(
         "finish",
-        &expect![[r#"
+        &expect![[r"
         12:00:00 finish -> there is no previous secret that is still accepted
         live; 1 current
-    "#]],
+    "]],
     );
 }
 
@@ -628,13 +628,13 @@ fn a_refusal_says_who_may_and_with_which_proof() {
         said(Act::Extend, Role::Owner, Some(StepUp::Otp)),
         said(Act::Rename, Role::Viewer, None),
     ];
-    expect![[r#"
+    expect![[r"
         absent: deletion is not something a API keys can have done to it
         role: a member with the role admin may not rotate a API keys; owner may
         step-up: to rotate a API keys, a code of the authenticator app is needed
         step-up: to rotate a API keys, a code of the authenticator app is needed
         role: a member with the role owner may not extend a API keys; only the platform may
         role: a member with the role viewer may not rename a API keys; owner or admin may
-    "#]]
+    "]]
     .assert_eq(&all.concat());
 }

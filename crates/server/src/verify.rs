@@ -54,6 +54,9 @@ pub struct Engine {
     sequence: AtomicU32,
 }
 
+/// So many characters after a secret's prefix make it a secret, also when it was cut.
+const SECRET_CHARS_MIN: usize = 10;
+
 /// A request to judge.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Asked<'a> {
@@ -214,7 +217,7 @@ impl Engine {
         login: &mut Option<(String, Time)>,
     ) -> Result<(), Reason> {
         let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
-        draft.access = self.access(asked, path);
+        let owner = self.find_access(asked, path, &mut draft.access);
         let mut refuse = |refused: Refused| {
             draft.detail = refused.detail;
             refused.reason
@@ -231,7 +234,6 @@ impl Engine {
             draft.access = Access::Identity;
         }
         let account = self.index.account(&entry).ok_or(Reason::Unavailable)?;
-        let owner = self.scheme.routes.find(asked.method, path).and_then(|found| found.account);
         let facts = Facts {
             environment: entry.environment,
             grant: entry.grant,
@@ -260,16 +262,29 @@ impl Engine {
         Ok(())
     }
 
-    /// What the request needs.
-    fn access(&self, asked: &Asked<'_>, path: &str) -> Access {
-        let named = match asked.named {
+    /// What the request needs, and the account that its path names as the owner.
+    fn find_access<'a>(
+        &self,
+        asked: &Asked<'a>,
+        path: &'a str,
+        access: &mut Access,
+    ) -> Option<&'a str> {
+        let found = match asked.named {
             Some((resource, action)) => {
-                self.scheme.resource(resource).map(|resource| Need { resource, action })
+                let resource = self.scheme.resource(resource);
+                resource.map(|resource| (Need { resource, action }, None))
             }
-            None if asked.target.is_empty() => return Access::Identity,
-            None => self.scheme.routes.find(asked.method, path).map(|found| found.need),
+            None if asked.target.is_empty() => {
+                *access = Access::Identity;
+                return None;
+            }
+            None => {
+                let found = self.scheme.routes.find(asked.method, path);
+                found.map(|found| (found.need, found.account))
+            }
         };
-        named.map_or(Access::Unlisted, Access::Needs)
+        *access = found.map_or(Access::Unlisted, |(need, _)| Access::Needs(need));
+        found.and_then(|(_, owner)| owner)
     }
 
     fn check_target(&self, path: &str, query: &str) -> Result<(), Refused> {
@@ -297,10 +312,13 @@ impl Engine {
     pub fn holds_secret(&self, text: &str) -> bool {
         let plain = |text: &str| {
             self.secret_prefixes.iter().any(|prefix| {
-                text.match_indices(prefix.as_str()).any(|(at, _)| {
-                    let rest = &text.as_bytes()[at + prefix.len()..];
-                    rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count() >= 10
-                })
+                // Most paths are too short to hold one.
+                text.len() >= prefix.len() + SECRET_CHARS_MIN
+                    && text.match_indices(prefix.as_str()).any(|(at, _)| {
+                        let rest = text.as_bytes()[at + prefix.len()..].iter();
+                        rest.take_while(|byte| byte.is_ascii_alphanumeric()).count()
+                            >= SECRET_CHARS_MIN
+                    })
             })
         };
         plain(text) || (text.contains('%') && plain(&percent_decoded(text)))
@@ -382,7 +400,8 @@ impl Engine {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
+/// Undoes percent-encoding of ASCII characters; anything else stays as it is.
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('%') {

@@ -3,6 +3,8 @@
 //! Each life is a credential of its own in one running Keyway. After every act each string that the
 //! credential ever had is presented, and its event log is told again and compared with its row.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -166,7 +168,7 @@ enum Act {
     /// Rotates and rolls back, so many times.
     Waver(u8),
     /// The act and a revocation, both under way at once; whether the revocation is asked for first.
-    Race(Box<Act>, bool),
+    Race(Box<Self>, bool),
     /// Forgets what ended long ago.
     Tidy,
 }
@@ -236,7 +238,7 @@ enum No {
     Revoked,
     Expired,
     Running,
-    NoOverlap,
+    NothingRetiring,
     NotLater,
     TooLate,
 }
@@ -299,15 +301,15 @@ impl Model {
             Act::Regenerate => self.rotate(0, now),
             Act::Finish => {
                 self.open(now, true)?;
-                let (place, _) = self.retiring(now).ok_or(No::NoOverlap)?;
+                let (place, _) = self.retiring(now).ok_or(No::NothingRetiring)?;
                 self.strings[place].1 = Phase::Ended;
                 Ok(())
             }
             Act::Extend(by) => self.extend(now.plus_ms(*by), now),
             Act::RollBack => {
                 self.open(now, false)?;
-                let (old, _) = self.retiring(now).ok_or(No::NoOverlap)?;
-                let new = self.place(|phase| phase == Phase::Current).ok_or(No::NoOverlap)?;
+                let (old, _) = self.retiring(now).ok_or(No::NothingRetiring)?;
+                let new = self.place(|phase| phase == Phase::Current).ok_or(No::NothingRetiring)?;
                 self.strings[new].1 = Phase::Ended;
                 self.strings[old].1 = Phase::Current;
                 Ok(())
@@ -350,7 +352,7 @@ impl Model {
 
     fn extend(&mut self, until: Time, now: Time) -> Result<(), No> {
         self.open(now, true)?;
-        let (place, before) = self.retiring(now).ok_or(No::NoOverlap)?;
+        let (place, before) = self.retiring(now).ok_or(No::NothingRetiring)?;
         if until <= before {
             return Err(No::NotLater);
         }
@@ -588,7 +590,7 @@ fn word(error: &Error) -> No {
         Error::Refused(Refusal::Revoked) => No::Revoked,
         Error::Refused(Refusal::Expired(_)) => No::Expired,
         Error::Refused(Refusal::OverlapRunning(_)) => No::Running,
-        Error::Refused(Refusal::NoOverlap) => No::NoOverlap,
+        Error::Refused(Refusal::NoOverlap) => No::NothingRetiring,
         Error::Refused(Refusal::NotLater(_)) => No::NotLater,
         Error::Refused(Refusal::TooLate(_)) => No::TooLate,
         other => panic!("an error that no act leads to: {other}"),
@@ -611,11 +613,11 @@ fn no_ended_secret_is_ever_accepted_and_the_log_tells_what_the_rows_say() {
     let house = House::open("lives", &lively_scheme());
     let config = Config { cases: LIVES, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let lived = std::cell::Cell::new(0);
+    let lived = std::cell::Cell::new(0_u32);
     let account = std::cell::Cell::new(house.account());
     let result = TestRunner::new_with_rng(config, rng).run(&any_life(), |life| {
         lived.set(lived.get() + 1);
-        if lived.get() % LIVES_PER_ACCOUNT == 0 {
+        if lived.get().is_multiple_of(LIVES_PER_ACCOUNT) {
             account.set(house.account());
         }
         live(&house, account.get(), &life)

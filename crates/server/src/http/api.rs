@@ -29,6 +29,7 @@ use super::problem::Problem;
 use super::{Call, Reply, json as json_reply};
 use crate::app::Realm;
 use crate::commands::{Error, Moment};
+use crate::verify::percent_decoded;
 
 /// What a command has to say: its answer, and, apart from it, what is shown only this once.
 pub struct Done {
@@ -148,7 +149,7 @@ impl Call {
                     format!("there is no parameter of that name; there are: {}", known.join(", "));
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "unknown_parameter", detail));
             }
-            if query.insert(name.to_owned(), value.to_owned()).is_some() {
+            if query.insert(name.to_owned(), percent_decoded(value)).is_some() {
                 let detail = format!("`{name}` is there twice");
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "doubled_parameter", detail));
             }

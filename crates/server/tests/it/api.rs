@@ -75,13 +75,13 @@ async fn a_suspended_account_is_refused_from_the_answer_on_and_let_in_again() {
 #[tokio::test]
 async fn an_external_id_finds_its_account_and_stands_for_it_in_questions() {
     let keyway = Keyway::start("enterprise").await;
-    let body = json!({ "name": "Toko", "external_id": "merchant-77" });
+    let body = json!({ "name": "Toko", "external_id": "merchant/77" });
     let account = keyway.post("/v1/accounts", body.clone()).await.expect(201).id();
     assert_eq!(
         keyway.post("/v1/accounts", body).await.expect(409).json()["code"],
         "external_id_taken"
     );
-    let found = keyway.get("/v1/accounts?external_id=merchant-77").await.expect(200).json();
+    let found = keyway.get("/v1/accounts?external_id=merchant%2F77").await.expect(200).json();
     assert_eq!(found["data"][0]["id"], account);
     let key = key(&keyway, &account, "Server").await.shown("key");
     let question = |owner: &str| {
@@ -90,8 +90,8 @@ async fn an_external_id_finds_its_account_and_stands_for_it_in_questions() {
             "headers": [["authorization", format!("Bearer {key}")]],
         })
     };
-    let answer = keyway.verify(question("merchant-77")).await.expect(200).json();
-    assert_eq!(answer["identity"]["external_id"], "merchant-77");
+    let answer = keyway.verify(question("merchant/77")).await.expect(200).json();
+    assert_eq!(answer["identity"]["external_id"], "merchant/77");
     let answer = keyway.verify(question("merchant-78")).await.expect(200).json();
     assert_eq!(answer["reason"], "resource_not_accessible");
 }

@@ -33,6 +33,8 @@ pub(crate) struct Keyway {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) public: SocketAddr,
     pub(crate) internal: SocketAddr,
+    /// The internal listener as it is beyond this machine.
+    pub(crate) guarded_internal: SocketAddr,
     /// The sample API: the key decides the environment; judged in process.
     pub(crate) api: SocketAddr,
     /// The sample API of production only, and of the sandbox only.
@@ -112,6 +114,7 @@ impl Keyway {
         let (stop, stopped) = watch::channel(false);
         let public = listen(&app, Door::Public, &stopped).await;
         let internal = listen(&app, Door::Internal { token: false }, &stopped).await;
+        let guarded_internal = listen(&app, Door::Internal { token: true }, &stopped).await;
         let payments = Payments::open(None).expect("the sample API opens");
         let inside = || GuardLayer::new(InProcess(Arc::clone(&app)));
         let verify_url = format!("http://{internal}/v1/verify").parse().expect("a URL");
@@ -127,6 +130,7 @@ impl Keyway {
             clock,
             public,
             internal,
+            guarded_internal,
             api,
             live_api,
             test_api,

@@ -140,3 +140,21 @@ async fn the_openapi_document_is_the_table() {
         paths.values().map(|path| path.as_object().map_or(0, |p| p.len())).sum();
     assert_eq!(operations, routes().len(), "and nothing else");
 }
+
+#[tokio::test]
+async fn beyond_this_machine_verification_asks_for_a_token_that_may() {
+    let keyway = Keyway::start("xendit").await;
+    let ask = async |token: Option<&str>| {
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> =
+            authorization.iter().map(|value| ("authorization", value.as_str())).collect();
+        send(keyway.guarded_internal, "POST", "/v1/verify", &headers, "{}").await.status
+    };
+    assert_eq!(ask(None).await, 401);
+    let narrow = make(&keyway, json!({ "name": "a", "grant": ["accounts:read"] })).await;
+    assert_eq!(ask(Some(&narrow.shown("token"))).await, 403);
+    let gateway = make(&keyway, json!({ "name": "b", "grant": ["verification:read"] })).await;
+    assert_eq!(ask(Some(&gateway.shown("token"))).await, 200);
+    send(keyway.guarded_internal, "GET", "/metrics", &[], "").await.expect(401);
+    send(keyway.guarded_internal, "GET", "/healthz", &[], "").await.expect(200);
+}
