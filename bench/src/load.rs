@@ -154,9 +154,17 @@ impl Load<'_> {
             };
             tasks.push(tokio::task::spawn_local(connection(wire, requests, wanted, shared)));
         }
+        // The generator never sleeps: waking it on another core would cost the server more than
+        // its own work, and more for a slow answer than for a fast one.
+        let awake = tokio::task::spawn_local(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
         for task in tasks {
             task.await??;
         }
+        awake.abort();
         let elapsed = started.elapsed();
         let shared = Rc::into_inner(shared).ok_or("a connection is still under way")?;
         let mut times = shared.times.into_inner();

@@ -109,5 +109,5 @@ impl Plan {
 
 /// A runtime on this thread: the load generator has one core.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_current_thread().event_interval(8).enable_all().build()?)
 }

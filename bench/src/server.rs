@@ -67,13 +67,13 @@ impl Server {
         memory_of(&self.child.id().to_string())
     }
 
-    /// Processor time it has used, to 10 ms.
-    pub(crate) fn processor_time(&self) -> Result<Duration, Failure> {
+    /// Processor time it has used, to 10 ms: its own, and the kernel's for it.
+    pub(crate) fn processor_time(&self) -> Result<[Duration; 2], Failure> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let after_name = stat.rsplit(") ").next().unwrap_or_default();
         let mut fields = after_name.split(' ').skip(11);
         let mut ticks = || fields.next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-        Ok(Duration::from_millis((ticks() + ticks()) * 10))
+        Ok([Duration::from_millis(ticks() * 10), Duration::from_millis(ticks() * 10)])
     }
 }
 

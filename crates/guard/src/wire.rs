@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +78,7 @@ pub struct Identity {
     /// `test` or `live`.
     pub environment: String,
     /// Resource → actions, or `"*"` → both for everything.
-    pub grant: BTreeMap<String, Vec<String>>,
+    pub grant: Arc<BTreeMap<String, Vec<String>>>,
     /// Which of the credential's secrets was used: its number, from 1.
     pub secret: u32,
     /// Finds this decision again.

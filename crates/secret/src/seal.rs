@@ -1,5 +1,7 @@
 //! Sealing what must be recoverable: AES-SIV (RFC 5297), bound to its place.
 
+use std::sync::{Arc, Mutex};
+
 use aes_siv::KeyInit;
 use aes_siv::siv::Aes256Siv;
 use zeroize::Zeroizing;
@@ -12,7 +14,15 @@ use crate::text::SecretText;
 /// SIV is chosen because a repeated nonce costs nothing but the knowledge that two values are
 /// equal, and because it is deterministic where no nonce is wanted (request ids, tokens).
 #[derive(Clone)]
-pub struct Sealer(Zeroizing<[u8; 64]>);
+pub struct Sealer {
+    key: Zeroizing<[u8; 64]>,
+    /// Ciphers whose key schedules are done. One serves a message at a time; whoever finds none
+    /// free makes its own, so that nobody waits.
+    ready: Arc<[Mutex<Aes256Siv>; READY]>,
+}
+
+/// Ready ciphers: as many as cores that seal at the same moment, on most machines.
+const READY: usize = 8;
 
 /// The sealed value was changed, moved to another place, or sealed under another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,12 +33,15 @@ const NONCE_BYTES: usize = 16;
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 64]) -> Self {
-        Self(Zeroizing::new(*key))
+        let ready = std::array::from_fn(|_| Mutex::new(Aes256Siv::new(key.into())));
+        Self { key: Zeroizing::new(*key), ready: Arc::new(ready) }
     }
 
-    /// The cipher keeps per-message state and so is made for each message.
-    fn cipher(&self) -> Aes256Siv {
-        Aes256Siv::new((&*self.0).into())
+    fn with_cipher<T>(&self, work: impl FnOnce(&mut Aes256Siv) -> T) -> T {
+        match self.ready.iter().find_map(|ready| ready.try_lock().ok()) {
+            Some(mut cipher) => work(&mut cipher),
+            None => work(&mut Aes256Siv::new((&*self.key).into())),
+        }
     }
 
     /// Seals a secret for one place, such as `credential id / secret number`: opened anywhere else
@@ -37,7 +50,7 @@ impl Sealer {
         let mut nonce = [0; NONCE_BYTES];
         entropy.fill(&mut nonce);
         let headers: [&[u8]; 2] = [place.as_bytes(), &nonce];
-        let sealed = self.cipher().encrypt(headers, secret.reveal().as_bytes());
+        let sealed = self.with_cipher(|c| c.encrypt(headers, secret.reveal().as_bytes()));
         let mut out = nonce.to_vec();
         out.extend(sealed.expect("a short value can be sealed"));
         out
@@ -47,19 +60,21 @@ impl Sealer {
     pub fn unseal(&self, sealed: &[u8], place: &str) -> Result<SecretText, UnsealError> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES).ok_or(UnsealError)?;
         let headers: [&[u8]; 2] = [place.as_bytes(), nonce];
-        let opened = self.cipher().decrypt(headers, sealed).map_err(|_| UnsealError)?;
+        let opened = self.with_cipher(|cipher| cipher.decrypt(headers, sealed));
+        let opened = opened.map_err(|_| UnsealError)?;
         String::from_utf8(opened).map(SecretText::new).map_err(|_| UnsealError)
     }
 
     /// Seals bytes that are unique by themselves, without a nonce. The result is 16 bytes longer.
     pub fn seal_unique(&self, bytes: &[u8]) -> Vec<u8> {
         const NONE: [&[u8]; 0] = [];
-        self.cipher().encrypt(NONE, bytes).expect("a short value can be sealed")
+        let sealed = self.with_cipher(|cipher| cipher.encrypt(NONE, bytes));
+        sealed.expect("a short value can be sealed")
     }
 
     /// Opens what [`Sealer::seal_unique`] sealed.
     pub fn unseal_unique(&self, sealed: &[u8]) -> Result<Vec<u8>, UnsealError> {
         const NONE: [&[u8]; 0] = [];
-        self.cipher().decrypt(NONE, sealed).map_err(|_| UnsealError)
+        self.with_cipher(|cipher| cipher.decrypt(NONE, sealed)).map_err(|_| UnsealError)
     }
 }

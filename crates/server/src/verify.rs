@@ -16,12 +16,14 @@ pub use present::{HeaderPairs, Headers, One};
 pub use request_id::{Decision, RequestId};
 pub(crate) use signature::{encode as encode_signature, sealing_place};
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use arc_swap::ArcSwap;
 use keyway_domain::Environment;
-use keyway_domain::grant::{Action, Need};
+use keyway_domain::grant::{Action, Grant, Need};
 use keyway_domain::scheme::{Act, Presented, Scheme, is_canonical};
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Facts, Reason, Wanted, judge};
@@ -45,6 +47,8 @@ pub struct Engine {
     pub usage: Usage,
     clock: Arc<dyn Clock>,
     salts: Salts,
+    /// Grants that were answered, by names.
+    grants: ArcSwap<HashMap<Grant, Arc<BTreeMap<String, Vec<String>>>>>,
     /// Text that every secret of the scheme starts with, to find one where it does not belong.
     secret_prefixes: Vec<String>,
     /// Whether keys were imported by their hash, so that a miss is looked up under it too.
@@ -127,6 +131,7 @@ impl Engine {
             index: Index::new(Arc::clone(&scheme), room),
             usage: Usage::new(),
             salts: Salts::new(),
+            grants: ArcSwap::default(),
             secret_prefixes,
             imported: AtomicBool::new(false),
             ready: AtomicBool::new(false),

@@ -249,7 +249,7 @@ fn compare(server: &Server, token: &str, all: &mut [Known]) -> Result<Vec<String
         let path = format!("/v1/accounts/{}/events?subject={}", known.account, known.id);
         let (_, page) = management.ask("GET", &path, &Value::Null)?;
         let events = page["data"].as_array().ok_or("no events")?;
-        let is_there = |kind: &str| events.iter().any(|event| event["kind"] == kind);
+        let is_there = |kind: &str| events.iter().any(|event| event["type"] == kind);
         let missing = known.told.drain(..).filter(|kind| !is_there(kind));
         losses.extend(missing.map(|kind| format!("{}: no event {kind}", known.id)));
     }

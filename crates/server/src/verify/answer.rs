@@ -1,5 +1,9 @@
 //! From a decision to what goes over the wire: an identity, or the platform's own refusal.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use keyway_domain::grant::Grant;
 use keyway_domain::scheme::{Placeholders, RateHeaders};
 use keyway_domain::verdict::Reason;
 use keyway_guard::{Answer, Identity, Passed, Rate};
@@ -57,7 +61,7 @@ impl Engine {
                     kind: kind.map_or_else(String::new, |kind| kind.name.clone()),
                     name: self.index.name(entry).to_owned(),
                     environment: entry.environment.as_str().to_owned(),
-                    grant: entry.grant.to_names(self.scheme.resource_names()),
+                    grant: self.grant_names(entry.grant),
                     secret: entry.secret,
                     request_id,
                     rate: judged.rate.map(|rate| Rate {
@@ -72,6 +76,23 @@ impl Engine {
             (Ok(()), None, None) => self.refusal(Reason::Unavailable, judged, &request_id, added),
             (Err(reason), _, _) => self.refusal(reason, judged, &request_id, added),
         }
+    }
+
+    /// A grant by names. Credentials share few different grants, so those seen are remembered.
+    fn grant_names(&self, grant: Grant) -> Arc<BTreeMap<String, Vec<String>>> {
+        const REMEMBERED_MAX: usize = 4_096;
+        if let Some(names) = self.grants.load().get(&grant) {
+            return Arc::clone(names);
+        }
+        let names = Arc::new(grant.to_names(self.scheme.resource_names()));
+        self.grants.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            if known.len() < REMEMBERED_MAX {
+                known.insert(grant, Arc::clone(&names));
+            }
+            known
+        });
+        names
     }
 
     fn refusal(
