@@ -132,6 +132,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
                 let spent = processor_time().saturating_sub(started);
                 rounds.push(spent.as_secs_f64() / count(operations));
             }
+            let fastest = best(&rounds);
             let seconds = median(rounds);
             let base = *baseline.get_or_insert(seconds);
             report.add(Row {

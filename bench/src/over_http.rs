@@ -224,7 +224,9 @@ fn one_way(
             p50: say_nanoseconds(median(rounds.p50)),
             p99: say_nanoseconds(median(rounds.p99)),
             ratio: format!("{:.0} %", own_rate / rate * 100.0),
-            note: format!("a request takes {own:.1} µs of the server, {kernel:.1} µs of the kernel"),
+            note: format!(
+                "a request takes {own:.1} µs of the server, {kernel:.1} µs of the kernel"
+            ),
         });
     }
     Ok(())

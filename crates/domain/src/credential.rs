@@ -34,7 +34,7 @@ pub struct Credential {
     pub status: Status,
     /// When it was made.
     pub created_at: Time,
-    /// Counts its changes; part of the row seal, so that an old row can't stand in for a new one.
+    /// Counts its changes.
     pub version: i64,
     /// Newest first. The first is current while the credential lives.
     pub secrets: Vec<Secret>,

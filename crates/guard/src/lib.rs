@@ -11,7 +11,7 @@ mod wire;
 
 pub use layer::{ClientAddress, Guard, GuardLayer};
 pub use remote::Remote;
-pub use wire::{Answer, AnswerBody, Decision, Identity, Passed, QuestionBody, Rate};
+pub use wire::{Answer, AnswerBody, Decision, GrantNames, Identity, Passed, QuestionBody, Rate};
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -61,6 +61,9 @@ pub struct AnswerBody {
     pub answer: Option<Answer>,
 }
 
+/// Resource → actions.
+pub type GrantNames = BTreeMap<String, Vec<String>>;
+
 /// Who is behind an allowed request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -78,7 +81,7 @@ pub struct Identity {
     /// `test` or `live`.
     pub environment: String,
     /// Resource → actions, or `"*"` → both for everything.
-    pub grant: Arc<BTreeMap<String, Vec<String>>>,
+    pub grant: Arc<GrantNames>,
     /// Which of the credential's secrets was used: its number, from 1.
     pub secret: u32,
     /// Finds this decision again.

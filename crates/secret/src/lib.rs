@@ -23,7 +23,8 @@ mod text;
 
 pub use check::{CHECK_CHARS, check_characters};
 pub use digest::{
-    Digest, DigestPrefix, Pepper, RowSeal, RowSealer, imported_hash, imported_sha256, imported_sha512,
+    Digest, DigestPrefix, Pepper, RowSeal, RowSealer, imported_hash, imported_sha256,
+    imported_sha512,
 };
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use root::{Keyring, RootKey, RootKeyError};

@@ -166,8 +166,10 @@ impl Template {
     /// Whether the string looks like one of this template's, leaving its check aside.
     /// Cheap: the verification path calls it for every request.
     pub fn recognises(&self, text: &str) -> Result<Environment, ParseError> {
-        let mut begins =
-            Environment::ALL.into_iter().filter(|one| text.starts_with(self.prefix(*one))).peekable();
+        let mut begins = Environment::ALL
+            .into_iter()
+            .filter(|one| text.starts_with(self.prefix(*one)))
+            .peekable();
         if begins.peek().is_none() {
             return Err(ParseError::Prefix);
         }

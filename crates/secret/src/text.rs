@@ -23,10 +23,12 @@ impl SecretText {
 
     /// What may be shown of it: its first eight characters at most, an ellipsis, its last four.
     pub fn hint(&self) -> String {
-        let text = &*self.0;
-        let tail = text.len().saturating_sub(4);
-        let head = text.len().saturating_sub(20).min(8);
-        format!("{}…{}", &text[..head], &text[tail..])
+        let chars: Vec<char> = self.0.chars().collect();
+        // Of a text that is short for a secret nothing is shown.
+        let shown = chars.len().saturating_sub(20);
+        let (head, tail) = (shown.min(8), shown.min(4));
+        let part = |from: usize, to: usize| chars[from..to].iter().collect::<String>();
+        format!("{}…{}", part(0, head), part(chars.len() - tail, chars.len()))
     }
 }
 

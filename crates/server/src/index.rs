@@ -10,7 +10,7 @@ mod table;
 
 pub use record::Entry;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -301,17 +301,30 @@ impl Index {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let table = Table::with_room_for(self.len());
         let mut forgotten = 0;
-        let already: std::collections::HashSet<u32> = writer.free.iter().copied().collect();
-        for slot in (0..self.records.len()).filter(|slot| !already.contains(slot)) {
-            let Some(record) = self.records.at(slot) else { continue };
-            let Some(entry) = record.entry(slot) else { continue };
-            if entry.ends_at < before && record.allowed.load(Ordering::Relaxed) == 0 {
-                writer.free.push(slot);
+        let free: HashSet<u32> = writer.free.iter().copied().collect();
+        let known = || {
+            let taken = (0..self.records.len()).filter(|slot| !free.contains(slot));
+            taken.filter_map(|slot| {
+                let record = self.records.at(slot)?;
+                Some((slot, record, record.entry(slot)?))
+            })
+        };
+        // A slot that counts the rate of a secret that stays is not another credential's to have.
+        let counting: HashSet<u32> = known()
+            .filter(|(_, _, entry)| entry.ends_at >= before)
+            .map(|(_, _, entry)| entry.rate_slot)
+            .collect();
+        let mut freed = Vec::new();
+        for (slot, record, entry) in known() {
+            let is_counted = record.allowed.load(Ordering::Relaxed) == 0;
+            if entry.ends_at < before && is_counted && !counting.contains(&slot) {
+                freed.push(slot);
                 forgotten += 1;
             } else {
                 table.insert(record.digest(), slot);
             }
         }
+        writer.free.extend(freed);
         self.table.store(Arc::new(table));
         self.count.fetch_sub(forgotten, Ordering::Relaxed);
         forgotten

@@ -16,7 +16,7 @@ pub use present::{HeaderPairs, Headers, One};
 pub use request_id::{Decision, RequestId};
 pub(crate) use signature::{encode as encode_signature, sealing_place};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -27,6 +27,7 @@ use keyway_domain::grant::{Action, Grant, Need};
 use keyway_domain::scheme::{Act, Presented, Scheme, is_canonical};
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Facts, Reason, Wanted, judge};
+use keyway_guard::GrantNames;
 use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 
 use crate::clock::Clock;
@@ -48,7 +49,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     salts: Salts,
     /// Grants that were answered, by names.
-    grants: ArcSwap<HashMap<Grant, Arc<BTreeMap<String, Vec<String>>>>>,
+    grants: ArcSwap<HashMap<Grant, Arc<GrantNames>>>,
     /// Text that every secret of the scheme starts with, to find one where it does not belong.
     secret_prefixes: Vec<String>,
     /// Whether keys were imported by their hash, so that a miss is looked up under it too.

@@ -215,8 +215,10 @@ fn verdicts(http: &mut Http, known: &[Known]) -> Result<Vec<Option<String>>, Fai
         let questions: Vec<Value> = some
             .iter()
             .map(|known| format!("Basic {}", STANDARD.encode(&known.pair)))
-            .map(|value| json!({ "method": "GET", "path": "/v1/payments",
-                "headers": [["authorization", value]] }))
+            .map(|value| {
+                json!({ "method": "GET", "path": "/v1/payments",
+                "headers": [["authorization", value]] })
+            })
             .collect();
         let body = json!({ "questions": questions });
         let (status, said) = http.ask("POST", "/v1/verify/batch", &body)?;

@@ -119,9 +119,8 @@ fn forget_missing(tx: &mut Tx<'_>, credential: &Credential) -> Result<(), DbErro
     let id = credential.id.to_string();
     let sql = "SELECT number FROM secrets WHERE credential_id = $1";
     let stored = tx.all(sql, &[id.as_str().into()], |row| row.integer(0))?;
-    let known = |number: i64| {
-        credential.secrets.iter().any(|secret| i64::from(secret.number) == number)
-    };
+    let known =
+        |number: i64| credential.secrets.iter().any(|secret| i64::from(secret.number) == number);
     for number in stored.into_iter().filter(|number| !known(*number)) {
         let sql = "DELETE FROM secrets WHERE credential_id = $1 AND number = $2";
         tx.run(sql, &[id.as_str().into(), number.into()])?;

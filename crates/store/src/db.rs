@@ -300,7 +300,8 @@ fn run_one(connection: &mut Sqlite, work: Work, now: Time) -> (Report, Vec<Chang
     let made = std::mem::take(&mut tx.changes);
     let stands = keep && logged.is_ok();
     let end = if stands { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
-    match logged.and(tx.connection.batch(end)) {
+    let ended = tx.connection.batch(end);
+    match logged.and(ended) {
         Ok(()) if stands => (report, made),
         Ok(()) => (report, Vec::new()),
         Err(error) => (failed(report, error), Vec::new()),

@@ -1,6 +1,6 @@
 //! The API behind a guard whose verifier believes two headers, so that only the API is tested.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -29,7 +29,7 @@ impl Verifier for Believer {
             kind: "secret".to_owned(),
             name: "A test".to_owned(),
             environment: text("x-environment").unwrap_or("test").to_owned(),
-            grant: BTreeMap::new(),
+            grant: Arc::default(),
             secret: 1,
             request_id: "req_1".to_owned(),
             rate: None,

@@ -132,6 +132,9 @@ pub fn duplicate(
     if original.status != Status::Live {
         return Err(Refusal::Revoked.into());
     }
+    if let Some(at) = original.expires_at.filter(|at| *at <= moment.now) {
+        return Err(Refusal::Expired(at).into());
+    }
     let name = name.unwrap_or_else(|| {
         let room = limits::NAME_CHARS_MAX - " (copy)".len();
         original.name.chars().take(room).collect::<String>() + " (copy)"
@@ -143,8 +146,7 @@ pub fn duplicate(
         grant: grant.or(Some(original.grant)),
         addresses: original.addresses.clone(),
         rate: original.rate,
-        // An expiry that has come is not copied: the copy would be dead at once.
-        expires_at: original.expires_at.filter(|at| *at > moment.now),
+        expires_at: original.expires_at,
     };
     create_one(tx, moment, account, kind, new, Fact::Duplicated)
 }

@@ -123,6 +123,13 @@ fn ask(app: &App, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
     };
     let body = question.body.as_deref().map(|text| STANDARD.decode(text)).transpose();
     let body = body.map_err(|_| Problem::invalid("body", "not base64"))?;
+    // An empty path is not the lack of one: it must not turn into a question of identity alone.
+    if question.path.as_deref() == Some("") {
+        return Err(Problem::invalid("path", "it begins with a slash"));
+    }
+    if question.path.is_some() != question.method.is_some() {
+        return Err(Problem::invalid("method", "method and path go together"));
+    }
     let headers = HeaderPairs(&question.headers);
     let judged = engine.verify(
         &headers,

@@ -1,12 +1,12 @@
 //! From a decision to what goes over the wire: an identity, or the platform's own refusal.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use keyway_domain::grant::Grant;
 use keyway_domain::scheme::{Placeholders, RateHeaders};
 use keyway_domain::verdict::Reason;
-use keyway_guard::{Answer, Identity, Passed, Rate};
+use keyway_guard::{Answer, GrantNames, Identity, Passed, Rate};
 
 use super::{Engine, Headers, Judged, One};
 use crate::index::RateState;
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// A grant by names. Credentials share few different grants, so those seen are remembered.
-    fn grant_names(&self, grant: Grant) -> Arc<BTreeMap<String, Vec<String>>> {
+    fn grant_names(&self, grant: Grant) -> Arc<GrantNames> {
         const REMEMBERED_MAX: usize = 4_096;
         if let Some(names) = self.grants.load().get(&grant) {
             return Arc::clone(names);

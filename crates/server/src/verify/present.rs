@@ -95,7 +95,10 @@ impl Engine {
             One::Missing => None,
         };
         if is_login {
-            return self.extract_login(headers);
+            return match authorization {
+                None => self.extract_login(headers),
+                Some(_) => Err(Refused::malformed("two credentials were sent; send one")),
+            };
         }
         if let Some(signature) = &self.scheme.signature {
             let signed = Signed::extract(headers, &signature.headers)?;

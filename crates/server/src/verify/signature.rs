@@ -92,7 +92,7 @@ impl Engine {
         if at.plus_ms(rules.past_ms) < now || at.plus_ms(-rules.future_ms) > now {
             return because(Reason::ClockSkew);
         }
-        let remembered_ms = rules.past_ms + rules.future_ms;
+        let remembered_ms = rules.past_ms.saturating_add(rules.future_ms);
         // The parts are signed without anything between them, so a captured request could be cut
         // anew: the signature, which stays the same then, is used up together with its salt.
         let fresh_salt = self.salts.take(signed.id, signed.salt, now, remembered_ms);
