@@ -142,8 +142,9 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
                 p50: say_nanoseconds(p50(&full.engine, values)),
                 ratio: format!("{:.2}× time of hit at 1000", seconds / base),
                 note: format!(
-                    "mean {}, first pass {}",
+                    "mean {}, of the best round {}, first pass {}",
                     say_nanoseconds(seconds * 1e9),
+                    say_nanoseconds(fastest * 1e9),
                     say_nanoseconds(first * 1e9)
                 ),
                 ..Row::default()
@@ -184,12 +185,17 @@ fn map_headers(plan: &Plan, full: &Full, size: usize, report: &mut Report) -> Re
         }
     }
     for (what, rounds) in ["HeaderMap", "HeaderMap, with answer"].into_iter().zip(rounds) {
+        let fastest = best(&rounds);
         let seconds = median(rounds);
         report.add(Row {
             section: "engine",
             what: format!("verify, hit, {what}, {size} credentials"),
             figure: say_rate(1.0 / seconds),
-            note: format!("mean {}", say_nanoseconds(seconds * 1e9)),
+            note: format!(
+                "mean {}, of the best round {}",
+                say_nanoseconds(seconds * 1e9),
+                say_nanoseconds(fastest * 1e9)
+            ),
             ..Row::default()
         });
     }

@@ -32,6 +32,11 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// The least of some measurements: what a neighbour disturbed least.
+pub(crate) fn best(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
 /// The value below which so many hundredths lie, of sorted values.
 pub(crate) fn percentile(sorted: &[u64], hundredths: usize) -> u64 {
     let place = (sorted.len() * hundredths / 100).min(sorted.len().saturating_sub(1));

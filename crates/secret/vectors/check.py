@@ -62,8 +62,9 @@ def mac(key: bytes, data: bytes) -> str:
 
 
 def hint(text: str) -> str:
-    head = min(max(len(text) - 20, 0), 8)
-    return f"{text[:head]}…{text[-4:]}"
+    shown = max(len(text) - 20, 0)
+    head, tail = min(shown, 8), min(shown, 4)
+    return f"{text[:head]}…{text[len(text) - tail:]}"
 
 
 def generated(vector) -> None:
