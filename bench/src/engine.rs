@@ -16,7 +16,7 @@ use keyway_server::verify::{Asked, Engine, HeaderPairs};
 use crate::fill::Maker;
 use crate::report::{Report, Row};
 use crate::stats::{
-    count, median, nanoseconds, percentile, processor_time, say_nanoseconds, say_rate,
+    best, count, median, nanoseconds, percentile, processor_time, say_nanoseconds, say_rate,
 };
 use crate::{Failure, Plan};
 

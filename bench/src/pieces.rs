@@ -8,102 +8,93 @@ use keyway_guard::{AnswerBody, QuestionBody};
 use keyway_server::clock::{Clock as _, SystemClock};
 use keyway_server::verify::{Answered, HeaderPairs};
 
-use crate::engine::{ASKED, full, now};
+use crate::engine::{ASKED, Full, full, now};
 use crate::report::{Report, Row};
 use crate::stats::{best, count, median, processor_time, say_nanoseconds};
 use crate::{Failure, Plan};
 
 const OPERATIONS: usize = 200_000;
 
-pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
-    let size = if plan.quick { 100_000 } else { 1_000_000 };
-    let full = full(size)?;
-    let (engine, scheme) = (&full.engine, &full.engine.scheme);
-    let secrets: Vec<&str> =
-        full.hits.iter().take(OPERATIONS).map(|value| &value["Bearer ".len()..]).collect();
-    let unknown: Vec<&str> = full.unknown.iter().map(|value| &value["Bearer ".len()..]).collect();
-    let digests: Vec<_> = secrets.iter().map(|secret| engine.keys.pepper.digest(secret)).collect();
-    let misses: Vec<_> = unknown.iter().map(|secret| engine.keys.pepper.digest(secret)).collect();
-    let pairs = [("authorization", full.hits[0].as_str()), ("user-agent", "example-node/4.2.0")];
-    let refused_pairs = [("authorization", full.unknown[0].as_str())];
-    let judged = engine.verify(&HeaderPairs(&pairs), &ASKED);
-    let refused = engine.verify(&HeaderPairs(&refused_pairs), &ASKED);
-    let entry = engine.index.find(&digests[0]).ok_or("a live key is not in the index")?;
-    let id = judged.request.seal(&engine.keys.requests);
-    let facts = Placeholders { request_id: &id, ..Placeholders::default() };
-    let answer = answer_body(engine.answer(&judged, &HeaderPairs(&pairs)))?;
-    let question = question(&full.hits[0]);
-    let template = &scheme.kinds[0].secret;
-    let mut at = 0;
-    let mut next = move |length: usize| {
-        at = (at + 1) % length;
-        at
-    };
-    let mut row = |what: &str, work: &mut dyn FnMut()| {
-        let rounds = (0..plan.rounds()).map(|_| {
+/// Times pieces and reports them.
+struct Pieces<'r> {
+    rounds: usize,
+    report: &'r mut Report,
+}
+
+impl Pieces<'_> {
+    fn row<T>(&mut self, what: &str, mut work: impl FnMut(usize) -> T) {
+        let rounds = (0..self.rounds).map(|_| {
             let started = processor_time();
-            (0..OPERATIONS).for_each(|_| work());
+            for place in 0..OPERATIONS {
+                black_box(work(place));
+            }
             processor_time().saturating_sub(started).as_secs_f64() * 1e9 / count(OPERATIONS)
         });
         let rounds: Vec<f64> = rounds.collect();
         let note = format!("the best round {}", say_nanoseconds(best(&rounds)));
-        let ns = median(rounds);
-        report.add(Row {
+        self.report.add(Row {
             section: "pieces",
             what: what.to_owned(),
-            figure: say_nanoseconds(ns),
+            figure: say_nanoseconds(median(rounds)),
             note,
             ..Row::default()
         });
-    };
-    row("read the clock", &mut || {
-        black_box(SystemClock.now());
+    }
+}
+
+pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
+    let size = if plan.quick { 100_000 } else { 1_000_000 };
+    let full = full(size)?;
+    let mut pieces = Pieces { rounds: plan.rounds(), report };
+    recognising(&full, &mut pieces)?;
+    answering(&full, &mut pieces)
+}
+
+/// From a header to the record of its credential.
+fn recognising(full: &Full, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
+    let (engine, scheme) = (&full.engine, &full.engine.scheme);
+    let secret = |value: &String| value["Bearer ".len()..].to_owned();
+    let secrets: Vec<String> = full.hits.iter().take(OPERATIONS).map(secret).collect();
+    let unknown: Vec<String> = full.unknown.iter().map(secret).collect();
+    let digests: Vec<_> = secrets.iter().map(|secret| engine.keys.pepper.digest(secret)).collect();
+    let misses: Vec<_> = unknown.iter().map(|secret| engine.keys.pepper.digest(secret)).collect();
+    let entry = engine.index.find(&digests[0]).ok_or("a live key is not in the index")?;
+    let template = &scheme.kinds[0].secret;
+    pieces.row("read the clock", |_| SystemClock.now());
+    pieces.row("pepper digest", |at| engine.keys.pepper.digest(&secrets[at % secrets.len()]));
+    pieces.row("index find, hit", |at| engine.index.find(&digests[at % digests.len()]));
+    pieces.row("index find, miss", |at| engine.index.find(&misses[at % misses.len()]));
+    pieces.row("rate limit", |_| engine.index.take_rate(&entry, now()));
+    pieces.row("route", |_| scheme.routes.find("GET", "/mfi/invoices/abc"));
+    pieces.row("secret in the target?", |_| engine.holds_secret("/mfi/invoices/abc"));
+    pieces.row("parse with check (a miss)", |at| template.parse(&unknown[at % unknown.len()]));
+    Ok(())
+}
+
+/// From a verdict to the bytes of its answer.
+fn answering(full: &Full, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
+    let (engine, scheme) = (&full.engine, &full.engine.scheme);
+    let pairs = [("authorization", full.hits[0].as_str()), ("user-agent", "example-node/4.2.0")];
+    let pairs = HeaderPairs(&pairs);
+    let refused_pairs = [("authorization", full.unknown[0].as_str())];
+    let refused_pairs = HeaderPairs(&refused_pairs);
+    let judged = engine.verify(&pairs, &ASKED);
+    let refused = engine.verify(&refused_pairs, &ASKED);
+    let entry = judged.entry.ok_or("a live key is not in the index")?;
+    let id = judged.request.seal(&engine.keys.requests);
+    let facts = Placeholders { request_id: &id, ..Placeholders::default() };
+    let answer = answer_body(engine.answer(&judged, &pairs))?;
+    let question = question(&full.hits[0]);
+    pieces.row("verify, same key", |_| engine.verify(&pairs, &ASKED));
+    pieces.row("seal the request id", |_| judged.request.seal(&engine.keys.requests));
+    pieces.row("answer, allowed", |_| engine.answer(&judged, &pairs));
+    pieces.row("answer, refused", |_| engine.answer(&refused, &refused_pairs));
+    pieces.row("grant to names", |_| entry.grant.to_names(scheme.resource_names()));
+    pieces.row("render a refusal", |_| scheme.dialect.render(Reason::Unknown, &facts));
+    pieces.row("read the question's JSON", |_| {
+        serde_json::from_slice::<QuestionBody<'_>>(black_box(&question)).is_ok()
     });
-    row("pepper digest", &mut || {
-        black_box(engine.keys.pepper.digest(secrets[next(secrets.len())]));
-    });
-    row("index find, hit", &mut || {
-        black_box(engine.index.find(&digests[next(digests.len())]));
-    });
-    row("index find, miss", &mut || {
-        black_box(engine.index.find(&misses[next(misses.len())]));
-    });
-    row("rate limit", &mut || {
-        black_box(engine.index.take_rate(&entry, now()));
-    });
-    row("route", &mut || {
-        black_box(scheme.routes.find("GET", "/mfi/invoices/abc"));
-    });
-    row("secret in the target?", &mut || {
-        black_box(engine.holds_secret("/mfi/invoices/abc"));
-    });
-    row("parse with check (a miss)", &mut || {
-        black_box(template.parse(unknown[next(unknown.len())]).is_ok());
-    });
-    row("verify, same key", &mut || {
-        black_box(engine.verify(&HeaderPairs(&pairs), &ASKED));
-    });
-    row("seal the request id", &mut || {
-        black_box(judged.request.seal(&engine.keys.requests));
-    });
-    row("answer, allowed", &mut || {
-        black_box(engine.answer(&judged, &HeaderPairs(&pairs)));
-    });
-    row("answer, refused", &mut || {
-        black_box(engine.answer(&refused, &HeaderPairs(&refused_pairs)));
-    });
-    row("grant to names", &mut || {
-        black_box(entry.grant.to_names(scheme.resource_names()));
-    });
-    row("render a refusal", &mut || {
-        black_box(scheme.dialect.render(Reason::Unknown, &facts));
-    });
-    row("read the question's JSON", &mut || {
-        black_box(serde_json::from_slice::<QuestionBody<'_>>(&question).is_ok());
-    });
-    row("write the answer's JSON", &mut || {
-        black_box(serde_json::to_vec(&answer).is_ok());
-    });
+    pieces.row("write the answer's JSON", |_| serde_json::to_vec(black_box(&answer)));
     Ok(())
 }
 

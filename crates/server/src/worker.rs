@@ -1,5 +1,6 @@
 //! What happens beside requests: counters are flushed, old answers and ended secrets forgotten.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,13 +16,16 @@ use crate::app::App;
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 
-/// The counters on their way to the database: a batch keeps its number until it has arrived, so
-/// that it is added once, however often it is sent.
+/// The counters on their way to the database, in batches: one keeps its number until it has
+/// arrived, so that it is added once, however often it is sent.
 #[derive(Default)]
 pub struct Flusher {
-    pending: Option<Batch>,
+    pending: VecDeque<Batch>,
     sent: i64,
 }
+
+/// Rows of one batch: a change that waits behind it waits a few milliseconds.
+const BATCH_ROWS: usize = 1_000;
 
 /// Works until told to stop, then flushes once more.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
@@ -47,20 +51,22 @@ fn log(done: Result<(), DbError>, what: &str) {
 /// Writes what was counted since the last flush.
 pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
     let mut flusher = app.flusher.lock().await;
-    if flusher.pending.is_none() {
-        let number = flusher.sent + 1;
-        flusher.pending = app.platform.engine.usage.take(&app.platform.engine.index, app.now());
-        if let Some(batch) = &mut flusher.pending {
+    if flusher.pending.is_empty() {
+        let taken = app.platform.engine.usage.take(&app.platform.engine.index, app.now());
+        let first = flusher.sent + 1;
+        flusher.pending.extend(taken.into_iter().flat_map(|batch| batch.split(BATCH_ROWS)));
+        for (number, batch) in (first..).zip(&mut flusher.pending) {
             batch.node.clone_from(&app.node);
             batch.number = number;
         }
     }
-    let Some(batch) = flusher.pending.clone() else { return Ok(()) };
-    let written = app.db.write(app.now(), move |tx| usage::add(tx, &batch)).await;
-    app.store_well.store(written.is_ok(), Ordering::Relaxed);
-    written?;
-    flusher.pending = None;
-    flusher.sent += 1;
+    while let Some(batch) = flusher.pending.front().cloned() {
+        let written = app.db.write(app.now(), move |tx| usage::add(tx, &batch)).await;
+        app.store_well.store(written.is_ok(), Ordering::Relaxed);
+        written?;
+        flusher.pending.pop_front();
+        flusher.sent += 1;
+    }
     Ok(())
 }
 

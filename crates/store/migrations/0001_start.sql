@@ -45,6 +45,9 @@ CREATE TABLE credentials (
 
 CREATE INDEX credentials_by_account ON credentials (account_id, id);
 
+-- Counts an account's live credentials without reading them.
+CREATE INDEX credentials_live ON credentials (account_id) WHERE status = 'live';
+
 -- An account has at most one live credential of a kind that is single, in each environment.
 CREATE UNIQUE INDEX credentials_single ON credentials (account_id, environment, kind)
     WHERE single = 1 AND status = 'live';

@@ -270,43 +270,65 @@ pub fn count_secrets(tx: &mut Tx<'_>) -> Result<u64, DbError> {
     Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
 }
 
-/// Reads every credential of a realm, one at a time; of a row that can't be trusted, its id and why.
+/// Credentials of one page of [`each`]: enough to make its two queries cheap.
+const LOAD_PAGE: i64 = 10_000;
+
+/// Reads every credential of a realm, one at a time; of a row that can't be trusted, its id and
+/// why. Both tables are kept in the order of the id, so each page is two scans, merged here.
 pub fn each(
     tx: &mut Tx<'_>,
     rules: &Rules,
     realm: Realm,
     mut each: impl FnMut(Result<Credential, (String, DbError)>),
 ) -> Result<(), DbError> {
-    let sql = "SELECT c.id, c.account_id, c.environment, c.kind, c.name, c.grants, c.addresses,
-             c.rate_requests, c.rate_window_ms, c.client_id, c.expires_at, c.status, c.status_at,
-             c.created_at, c.version, c.seal,
-             s.number, s.digest, s.public_id, s.sealed, s.hint, s.created_at, s.state, s.state_at
-         FROM credentials c JOIN secrets s ON s.credential_id = c.id
-         WHERE (c.account_id = $1) = ($2 = 1)
-         ORDER BY c.id, s.number DESC";
-    let values = [OPERATOR.to_string().into(), (realm == Realm::Operator).into()];
-    let mut pending: Option<(String, Result<Head, DbError>)> = None;
-    let mut finish = |pending: Option<(String, Result<Head, DbError>)>| {
-        let Some((id, head)) = pending else { return };
-        each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
+    let whose = match realm {
+        Realm::Platform => "account_id <> $1",
+        Realm::Operator => "account_id = $1",
     };
-    tx.each(sql, &values, |row| {
-        let id = row.text(0)?;
-        if pending.as_ref().is_none_or(|(current, _)| current != id) {
-            finish(pending.take());
-            pending = Some((id.to_owned(), read_head(rules, row)));
-        }
-        if let Some((_, head @ Ok(_))) = &mut pending {
-            match (read_secret_from(row, 16), &mut *head) {
+    let heads = format!("{HEAD} WHERE {whose} AND id > $2 ORDER BY id LIMIT $3");
+    let secrets = format!(
+        "{SECRET} WHERE credential_id >= $1 AND credential_id <= $2 ORDER BY credential_id, number"
+    );
+    let mut after = String::new();
+    loop {
+        let mut page: Vec<(String, Result<Head, DbError>)> = Vec::new();
+        let values =
+            [OPERATOR.to_string().into(), after.as_str().into(), Value::Integer(LOAD_PAGE)];
+        tx.each(&heads, &values, |row| {
+            page.push((row.text(0)?.to_owned(), read_head(rules, row)));
+            Ok(())
+        })?;
+        let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
+            return Ok(());
+        };
+        let bounds = [first.as_str().into(), last.as_str().into()];
+        after.clone_from(last);
+        let mut place = 0;
+        tx.each(&secrets, &bounds, |row| {
+            let id = row.text(8)?;
+            while page.get(place).is_some_and(|(head, _)| head.as_str() < id) {
+                place += 1;
+            }
+            let Some((_, head)) = page.get_mut(place).filter(|(head, _)| head == id) else {
+                // A secret of the other realm's credential, between ours.
+                return Ok(());
+            };
+            match (read_secret(row), &mut *head) {
                 (Ok(secret), Ok(head)) => head.credential.secrets.push(secret),
                 (Err(error), head) => *head = Err(error),
-                _ => {}
+                (Ok(_), Err(_)) => {}
             }
+            Ok(())
+        })?;
+        for (id, head) in page {
+            let head = head.map(|mut head| {
+                // Newest first, as they are sealed.
+                head.credential.secrets.reverse();
+                head
+            });
+            each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
         }
-        Ok(())
-    })?;
-    finish(pending);
-    Ok(())
+    }
 }
 
 /// A credential without its secrets yet, and the seal that must fit it with them.
@@ -396,12 +418,8 @@ fn read_head(rules: &Rules, row: &dyn Columns) -> Result<Head, DbError> {
 }
 
 fn read_secret(row: &dyn Columns) -> Result<Secret, DbError> {
-    read_secret_from(row, 0)
-}
-
-fn read_secret_from(row: &dyn Columns, first: usize) -> Result<Secret, DbError> {
-    let at = row.maybe_integer(first + 7)?.map(Time);
-    let state = match (row.text(first + 6)?, at) {
+    let at = row.maybe_integer(7)?.map(Time);
+    let state = match (row.text(6)?, at) {
         ("current", None) => SecretState::Current,
         ("retiring", Some(until)) => SecretState::Retiring { until },
         ("replaced", Some(at)) => SecretState::Ended { at, why: EndedBecause::Replaced },
@@ -409,14 +427,14 @@ fn read_secret_from(row: &dyn Columns, first: usize) -> Result<Secret, DbError> 
         ("revoked", Some(at)) => SecretState::Ended { at, why: EndedBecause::Revoked },
         _ => return Err(DbError::broken("a secret's state")),
     };
-    let digest = <[u8; 32]>::try_from(row.blob(first + 1)?);
+    let digest = <[u8; 32]>::try_from(row.blob(1)?);
     Ok(Secret {
-        number: u32::try_from(row.integer(first)?).map_err(DbError::broken)?,
+        number: u32::try_from(row.integer(0)?).map_err(DbError::broken)?,
         digest: Digest(digest.map_err(|_| DbError::broken("a digest"))?),
-        public_id: row.maybe_text(first + 2)?.map(str::to_owned),
-        sealed: row.maybe_blob(first + 3)?.map(<[u8]>::to_vec),
-        hint: row.text(first + 4)?.to_owned(),
-        created_at: Time(row.integer(first + 5)?),
+        public_id: row.maybe_text(2)?.map(str::to_owned),
+        sealed: row.maybe_blob(3)?.map(<[u8]>::to_vec),
+        hint: row.text(4)?.to_owned(),
+        created_at: Time(row.integer(5)?),
         state,
     })
 }

@@ -21,6 +21,24 @@ pub struct Batch {
     pub seen: BTreeMap<(CredentialId, u32), Seen>,
 }
 
+impl Batch {
+    /// Cuts it into batches of at most so many rows of each sort.
+    pub fn split(self, rows: usize) -> Vec<Self> {
+        let mut counts = self.counts.into_iter().peekable();
+        let mut seen = self.seen.into_iter().peekable();
+        let mut batches = Vec::new();
+        while counts.peek().is_some() || seen.peek().is_some() {
+            batches.push(Self {
+                node: self.node.clone(),
+                number: self.number,
+                counts: counts.by_ref().take(rows).collect(),
+                seen: seen.by_ref().take(rows).collect(),
+            });
+        }
+        batches
+    }
+}
+
 /// A use of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -171,8 +172,14 @@ async fn serve(
 
 /// Reads a body within its bounds of size and time.
 pub(super) async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
-    let reading = Limited::new(body, max).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+    let mut reading = std::pin::pin!(Limited::new(body, max).collect());
+    // A small body came with its head and is there already: it needs no timer.
+    let at_once = std::future::poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
+    let read = match at_once {
+        Poll::Ready(read) => Ok(read),
+        Poll::Pending => tokio::time::timeout(BODY_TIMEOUT, reading).await,
+    };
+    match read {
         Ok(Ok(read)) => Ok(read.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

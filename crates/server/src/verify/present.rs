@@ -181,11 +181,10 @@ pub(super) fn checked(value: &[u8]) -> Result<&str, Refused> {
     if value.len() > CREDENTIAL_BYTES_MAX {
         return Err(Refused::malformed("it is too long"));
     }
-    if value.contains(&0) {
-        return Err(Refused::malformed("it holds a NUL"));
-    }
     if !value.iter().all(|byte| (32..127).contains(byte)) {
-        return Err(Refused::malformed("it holds characters outside ASCII"));
+        let is_nul = value.contains(&0);
+        let detail = if is_nul { "it holds a NUL" } else { "it holds characters outside ASCII" };
+        return Err(Refused::malformed(detail));
     }
     std::str::from_utf8(value).map_err(|_| Refused::malformed("it holds characters outside ASCII"))
 }

@@ -109,13 +109,14 @@ pub(crate) fn sealing_place(credential: &str, number: u32) -> String {
     format!("{credential}/{number}")
 }
 
-/// Whether the signature is the HMAC over the request in one of the scheme's forms. All forms are
-/// computed, whichever fits.
+/// Whether the signature is the HMAC over the request in one of the scheme's forms. All different
+/// forms are computed, whichever fits.
 fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Asked<'_>) -> bool {
     let method = asked.method.to_ascii_lowercase();
     let path = signed_target(asked.target, rules.path_from.as_deref());
     let raw = asked.body.unwrap_or(b"");
     let mut matches = false;
+    let mut bodies: Vec<Vec<u8>> = Vec::with_capacity(rules.bodies.len());
     for form in &rules.bodies {
         let body = match form {
             SignedBody::Raw if is_empty_object(raw) => Some(Vec::new()),
@@ -124,8 +125,15 @@ fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Ask
             SignedBody::CompactAscii => canonical(raw, Form::Ascii),
             SignedBody::CompactJs => canonical(raw, Form::JsNumbers),
         };
-        // A body that is not JSON has its raw form only; the HMAC is computed all the same.
+        // A body that is not JSON has its raw form only.
         let body = body.unwrap_or_else(|| raw.to_vec());
+        // Forms that come to the same bytes are signed once. What that tells by its time, the body
+        // itself tells anyone who sees it.
+        if !bodies.contains(&body) {
+            bodies.push(body);
+        }
+    }
+    for body in &bodies {
         let parts: Vec<&[u8]> = rules
             .message
             .iter()
