@@ -10,7 +10,7 @@ use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::{IdScope, Kept, Kind, KindGrant, Scheme};
 use keyway_domain::time::Time;
 use keyway_secret::{Keyring, RootKey, SeededEntropy};
-use keyway_server::app::{App, Opening};
+use keyway_server::app::{App, Opening, Site};
 use keyway_server::clock::{Clock as _, SystemClock};
 use keyway_store::accounts::{self, Account};
 use keyway_store::{Db, DbError, Options, Rules, credentials};
@@ -174,6 +174,7 @@ pub(crate) fn data_folder(
         root: maker.root.clone(),
         clock: Arc::new(SystemClock),
         options: options.clone(),
+        site: Site::default(),
     };
     // Opening it once writes down which key and scheme it belongs to; no follower stays.
     drop(runtime.block_on(App::open(&database, opening))?);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::MemberId;
 use crate::scheme::{Act, ActRule, Kind, StepUpRule};
 
 /// What a person may be in an account.
@@ -31,6 +32,11 @@ impl Role {
             Self::Viewer => "viewer",
         }
     }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
 }
 
 /// A proof, given for one act, that it is really the member.
@@ -54,8 +60,11 @@ pub enum Actor {
     },
     /// A person in an account. When the platform's own backend speaks for him, `token` says so.
     Member {
-        /// Who, as the platform names him.
+        /// Who: the address they sign in with, or as the platform names them.
         member: String,
+        /// Their id, when they are signed in here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<MemberId>,
         /// His role at that moment.
         role: Role,
         /// The operator token that vouched for him.

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use keyway_secret::{Digest, Environment};
 
+use crate::canonical::Canonical;
 use crate::grant::Grant;
 use crate::id::{AccountId, CredentialId};
 use crate::time::Time;
@@ -157,7 +158,7 @@ impl Credential {
 
     /// Everything that a row seal covers, in one unambiguous run of bytes.
     pub fn sealed_bytes(&self, resources: &[String]) -> Vec<u8> {
-        let mut bytes = Canonical(Vec::with_capacity(256));
+        let mut bytes = Canonical::with_capacity(256);
         bytes.number(1); // the version of this layout
         bytes.big(self.id.0);
         bytes.big(self.account.0);
@@ -193,28 +194,6 @@ impl Credential {
             bytes.number(state);
             bytes.number(at);
         }
-        bytes.0
-    }
-}
-
-/// Bytes in which nothing can be taken for its neighbour: every piece has a fixed or stated length.
-struct Canonical(Vec<u8>);
-
-impl Canonical {
-    fn number(&mut self, number: i64) {
-        self.0.extend_from_slice(&number.to_be_bytes());
-    }
-
-    fn big(&mut self, number: u128) {
-        self.0.extend_from_slice(&number.to_be_bytes());
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
+        bytes.into_bytes()
     }
 }

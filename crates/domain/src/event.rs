@@ -49,6 +49,24 @@ kinds! {
     Updated = "api_key.updated", "A credential's name, grant, addresses, limit or expiry changed.";
     Revoked = "api_key.revoked", "A credential was revoked.";
     Deleted = "api_key.deleted", "A credential was deleted.";
+    OwnerChanged = "api_key.owner_changed", "A credential was put into another person's care.";
+    MemberInvited = "member.invited", "A person was invited.";
+    InvitationWithdrawn = "member.invitation_withdrawn", "An invitation was withdrawn.";
+    MemberJoined = "member.joined", "A person joined the account.";
+    MemberRoleChanged = "member.role_changed", "A person got another role.";
+    MemberRemoved = "member.removed", "A person was removed; their credentials went to another.";
+    MemberRenamed = "member.renamed", "A person changed their name.";
+    PasswordChanged = "member.password_changed", "A person changed their password.";
+    PasswordResetAsked = "member.password_reset_asked", "A link to set a new password was made.";
+    PasswordReset = "member.password_reset", "A person set a new password by a link.";
+    FactorAdded = "member.factor_added", "A person added an authenticator app.";
+    FactorRemoved = "member.factor_removed", "A person's authenticator app was removed.";
+    RecoveryCodesMade = "member.recovery_codes_made", "A person got new recovery codes.";
+    RecoveryCodeUsed = "member.recovery_code_used", "A recovery code stood in for the authenticator.";
+    SignedIn = "session.started", "A person signed in.";
+    SignedOut = "session.ended", "A person signed out, or a session of theirs was ended.";
+    ProofsExhausted = "member.tries_exhausted", "Too many wrong passwords or codes; none is looked at for a while.";
+    SettingsChanged = "settings.updated", "The account's settings changed.";
 }
 
 /// A fact that a transition reports: what, and the part that changed, before and after.
@@ -89,6 +107,12 @@ pub struct Event {
     pub step_up: Option<StepUp>,
     /// The request in which it happened.
     pub request_id: Option<String>,
+    /// Where that request came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What sent it, as it called itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// The part that changed, as it was.
     pub before: Value,
     /// The part that changed, as it is.

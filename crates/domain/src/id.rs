@@ -97,4 +97,14 @@ ids! {
     CredentialId = "cred_";
     /// Something that happened.
     EventId = "evt_";
+    /// A person in an account.
+    MemberId = "mem_";
+    /// A member's browser, signed in.
+    SessionId = "sess_";
+    /// An invitation, or a link to set a new password.
+    LinkId = "link_";
+    /// A secret that is being shown.
+    RevealId = "rev_";
+    /// An email on its way.
+    MessageId = "msg_";
 }

@@ -44,3 +44,37 @@ pub const IDEMPOTENCY_HOURS: i64 = 24;
 pub const IDEMPOTENCY_KEY_MAX: usize = 255;
 /// Requests a window that a rate limit may name.
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
+/// A session ends when nothing was asked in it for so long (PCI DSS 8.2.8).
+pub const SESSION_IDLE_MS: i64 = 15 * 60_000;
+/// A session ends so long after its sign-in, whatever is done in it.
+pub const SESSION_MS: i64 = 12 * 3_600_000;
+/// A proof that it is really the member counts for its act for so long.
+pub const PROOF_MS: i64 = 5 * 60_000;
+/// Wrong passwords and codes that are looked at within [`TRIES_WINDOW_MS`], for one person from one
+/// known browser, or from all unknown ones together.
+pub const TRIES_MAX: u32 = 10;
+/// Wrong passwords and codes that are looked at within the window from one address, whoever they
+/// are meant for: an office behind one address, not a list of stolen passwords.
+pub const TRIES_PER_ADDRESS_MAX: u32 = 100;
+/// The time in which tries are counted.
+pub const TRIES_WINDOW_MS: i64 = 30 * 60_000;
+/// A browser that somebody signed in from is known to them for so long.
+pub const DEVICE_MS: i64 = 180 * 24 * 3_600_000;
+/// Characters of a password for a person with an authenticator (NIST SP 800-63B-4 §3.1.1.2).
+pub const PASSWORD_CHARS_MIN: usize = 8;
+/// Characters of a password that is the only proof.
+pub const PASSWORD_ALONE_CHARS_MIN: usize = 15;
+/// Bytes of a password: hashing is bounded work.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Recovery codes of a person.
+pub const RECOVERY_CODES: usize = 8;
+/// People of an account, those invited included.
+pub const MEMBERS_PER_ACCOUNT_MAX: u64 = 500;
+/// An invitation is good for so long.
+pub const INVITATION_MS: i64 = 7 * 24 * 3_600_000;
+/// A link to set a new password is good for so long.
+pub const RESET_MS: i64 = 3_600_000;
+/// A new secret can be looked at again for so long, in the browser it was made with.
+pub const REVEAL_MS: i64 = 10 * 60_000;
+/// Places that usage remembers of each secret; the ones longest unseen are forgotten first.
+pub const PLACES_PER_SECRET_MAX: u32 = 50;

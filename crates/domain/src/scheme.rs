@@ -7,6 +7,7 @@ mod dialect;
 mod explain;
 mod file;
 mod grants;
+mod people;
 mod read;
 mod read_kind;
 mod read_wire;
@@ -15,6 +16,7 @@ mod routes;
 pub use dialect::{Dialect, Placeholders, RateHeaders, Refused, Rendered};
 pub use explain::explain;
 pub use grants::{GrantError, Levels};
+pub use people::People;
 pub use read::SchemeError;
 pub use routes::{Found, Routes, is_canonical};
 
@@ -58,6 +60,8 @@ pub struct Scheme {
     pub signature: Option<Signature>,
     /// Whom events are told, and how.
     pub notices: Vec<Notice>,
+    /// Who may do what beside credentials.
+    pub people: People,
 }
 
 /// What the platform calls things.
@@ -85,6 +89,10 @@ pub struct Resource {
     pub name: String,
     /// Its label.
     pub label: String,
+    /// What it is for, in a few words.
+    pub about: String,
+    /// Whether writing to it can take money out of the account: pages warn of it.
+    pub moves_money: bool,
     /// The place of its group.
     pub group: Option<usize>,
 }

@@ -46,6 +46,33 @@ impl Time {
     }
 }
 
+impl Time {
+    fn written(self, format: &str) -> String {
+        jiff::Timestamp::from_millisecond(self.0)
+            .map_or_else(|_| "never".to_owned(), |instant| instant.strftime(format).to_string())
+    }
+
+    /// For people: `22 Nov 2026`, in UTC.
+    pub fn to_day_text(self) -> String {
+        self.written("%-d %b %Y")
+    }
+
+    /// For people: `22 Nov 2026, 04:12 UTC`.
+    pub fn to_minute_text(self) -> String {
+        self.written("%-d %b %Y, %H:%M UTC")
+    }
+
+    /// For people, beside a date: `04:12`, in UTC.
+    pub fn to_clock_text(self) -> String {
+        self.written("%H:%M")
+    }
+
+    /// As forms have it: `2026-11-22`, in UTC.
+    pub fn to_date(self) -> String {
+        self.written("%Y-%m-%d")
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {

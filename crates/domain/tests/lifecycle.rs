@@ -36,7 +36,7 @@ delete = { by = ["owner"] }
 }
 
 fn owner() -> Actor {
-    Actor::Member { member: "someone".to_owned(), role: Role::Owner, token: None }
+    Actor::Member { member: "someone".to_owned(), role: Role::Owner, id: None, token: None }
 }
 
 fn permit(scheme: &Scheme, act: Act, step_up: Option<StepUp>) -> Permit {
@@ -570,7 +570,8 @@ fn every_role_may_do_exactly_what_each_scheme_file_says_with_the_proof_it_asks_f
             for (act, verb, _) in Act::ALL {
                 for role in Role::ALL {
                     for proof in PROOFS {
-                        let actor = Actor::Member { member: "m".to_owned(), role, token: None };
+                        let actor =
+                            Actor::Member { member: "m".to_owned(), role, id: None, token: None };
                         let permit = admit(kind, act, &actor, proof);
                         let expected =
                             declared(raw, verb).is_some_and(|rule| may(rule, role, proof));
@@ -612,7 +613,7 @@ fn the_platform_may_do_whatever_the_scheme_has_and_nothing_else() {
 fn a_refusal_says_who_may_and_with_which_proof() {
     let scheme = Scheme::parse(&file("rapyd")).expect("a good file");
     let said = |act, role, proof| {
-        let actor = Actor::Member { member: "m".to_owned(), role, token: None };
+        let actor = Actor::Member { member: "m".to_owned(), role, id: None, token: None };
         match admit(&scheme.kinds[0], act, &actor, proof) {
             Ok(_) => panic!("it was permitted"),
             Err(refusal @ NotPermitted::NotInScheme { .. }) => format!("absent: {refusal}\n"),

@@ -31,7 +31,7 @@ fn a_bad_file_is_told_the_line_and_what_would_be_right() {
     check(
         "sk_{environment}_{random:32}",
         "sk_{environment}_{random:12}",
-        &expect!["line 72: `{random:12}` is out of bounds; N is from 28 to 128"],
+        &expect!["line 80: `{random:12}` is out of bounds; N is from 28 to 128"],
     );
     check(
         "sk_{environment}_{random:32}",

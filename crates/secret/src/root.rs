@@ -68,6 +68,15 @@ pub struct Keyring {
     pub requests: Sealer,
     /// Page cursors.
     pub cursors: Sealer,
+    /// The secret input of password hashes (RFC 9106 §3.1: K), so that a stolen table of them alone
+    /// can't be guessed at.
+    pub passwords: Zeroizing<[u8; 32]>,
+    /// Digests of what browsers and mails hold: sessions, devices, links, form tokens.
+    pub browsers: Pepper,
+    /// What a page gives a browser to hold, and mail that waits.
+    pub pages: Sealer,
+    /// Our half of the keys of shown secrets.
+    reveals: Zeroizing<[u8; 32]>,
     /// Proves, without telling the root key, that a database belongs to it.
     pub fingerprint: [u8; 32],
 }
@@ -83,8 +92,19 @@ impl Keyring {
             tokens: Sealer::new(&subkey::<64>(&hkdf, "keyway/tokens/v1")),
             requests: Sealer::new(&subkey::<64>(&hkdf, "keyway/requests/v1")),
             cursors: Sealer::new(&subkey::<64>(&hkdf, "keyway/cursors/v1")),
+            passwords: subkey::<32>(&hkdf, "keyway/passwords/v1"),
+            browsers: Pepper::new(&subkey::<32>(&hkdf, "keyway/browsers/v1")),
+            pages: Sealer::new(&subkey::<64>(&hkdf, "keyway/pages/v1")),
+            reveals: subkey::<32>(&hkdf, "keyway/reveals/v1"),
             fingerprint: *subkey::<32>(&hkdf, "keyway/fingerprint/v1"),
         }
+    }
+
+    /// Seals a secret that one browser may look at again: with the key in its cookie and ours, so
+    /// that neither the database with the root key nor the cookie alone opens it.
+    pub fn reveal(&self, cookie: &[u8]) -> Sealer {
+        let hkdf = Hkdf::<Sha256>::new(Some(&*self.reveals), cookie);
+        Sealer::new(&subkey::<64>(&hkdf, "keyway/reveal/v1"))
     }
 }
 

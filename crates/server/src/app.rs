@@ -1,9 +1,10 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use keyway_domain::actor::Actor;
 use keyway_domain::id::AccountId;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
@@ -13,9 +14,12 @@ use keyway_store::accounts::{self, Account, OPERATOR};
 use keyway_store::{Change, Db, DbError, Follower, Options, Rules, Tx, credentials, settings};
 
 use crate::clock::Clock;
-use crate::commands::Order;
 use crate::commands::imports::IMPORTED;
+use crate::commands::{Moment, Order};
+use crate::passwords::Passwords;
+use crate::roster::Rosters;
 use crate::schemes;
+use crate::turns::Turns;
 use crate::verify::Engine;
 use crate::worker::Flusher;
 
@@ -51,6 +55,33 @@ pub struct App {
     pub order: Order,
     /// Counters on their way to the database.
     pub flusher: tokio::sync::Mutex<Flusher>,
+    /// Hashes passwords.
+    pub passwords: Passwords,
+    /// What pages list.
+    pub rosters: Rosters,
+    /// How people reach the dashboard.
+    pub site: Site,
+    /// Forms that are being taken.
+    pub turns: Turns,
+}
+
+/// How people reach the dashboard.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// Where browsers find it, such as `https://keys.example.com`; without it, at whatever host
+    /// they ask. Cookies are for encrypted connections only when this says `https`.
+    pub public_url: Option<String>,
+    /// Whether strangers may sign up an account.
+    pub sign_up: bool,
+    /// Where mail is put as files, while there is no mail server.
+    pub mailbox: Option<PathBuf>,
+}
+
+impl Site {
+    /// Whether browsers reach it over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
 }
 
 /// Why Keyway does not start.
@@ -91,12 +122,14 @@ pub struct Opening {
     pub clock: Arc<dyn Clock>,
     /// How the database is opened.
     pub options: Options,
+    /// How people reach the dashboard.
+    pub site: Site,
 }
 
 impl App {
     /// Opens the database and loads every credential; ready when it returns.
     pub async fn open(path: &Path, opening: Opening) -> Result<Arc<Self>, OpenError> {
-        let Opening { scheme, root, clock, options } = opening;
+        let Opening { scheme, root, clock, options, site } = opening;
         let db = Db::open(path, &options)?;
         let keys = Arc::new(Keyring::derive(&root));
         let scheme = Arc::new(scheme);
@@ -112,6 +145,10 @@ impl App {
             platform: realm(scheme, known),
             operator: realm(Arc::new(schemes::operator()), 64),
             db,
+            passwords: Passwords::new(&keys.passwords),
+            rosters: Rosters::default(),
+            site,
+            turns: Turns::default(),
             keys,
             node: format!("{:032x}", OsEntropy.u128()),
             clock,
@@ -129,6 +166,21 @@ impl App {
     /// The present instant.
     pub fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    /// A moment of Keyway's own, for what nobody asked for.
+    pub fn own_moment(&self) -> Moment {
+        Moment {
+            now: self.now(),
+            actor: Actor::System,
+            step_up: None,
+            request_id: String::new(),
+            address: None,
+            client: None,
+            keys: Arc::clone(&self.keys),
+            realm: Arc::clone(&self.platform),
+            order: self.order.clone(),
+        }
     }
 
     /// Counts a decision for the metrics.
@@ -210,6 +262,7 @@ impl App {
             match change {
                 Change::Credential(credential) => {
                     self.realm(credential.account).engine.index.apply(credential, now);
+                    self.rosters.apply(credential);
                 }
                 Change::Account(account) => {
                     self.platform.engine.index.apply_account(account);

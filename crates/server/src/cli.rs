@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod events;
 mod import;
+mod members;
 mod output;
 mod scheme;
 mod serve;
@@ -61,6 +62,9 @@ enum Command {
     /// Register, list and suspend accounts.
     #[command(subcommand)]
     Accounts(accounts::Command),
+    /// Invite, list and remove the people of an account; reset what they have lost.
+    #[command(subcommand)]
+    Members(members::Command),
     /// Make, list, rotate and revoke credentials.
     #[command(subcommand)]
     Credentials(credentials::Command),
@@ -115,6 +119,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args, output).await,
         Command::Scheme(command) => scheme::run(command, output),
         Command::Accounts(command) => accounts::run(command, output).await,
+        Command::Members(command) => members::run(command, output).await,
         Command::Credentials(command) => credentials::run(command, output).await,
         Command::Tokens(command) => tokens::run(command, output).await,
         Command::Events(command) => events::run(command, output).await,

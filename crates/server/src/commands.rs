@@ -1,9 +1,14 @@
 //! Commands: each function is one transaction that loads, lets a pure function decide, saves, and
-//! records what happened. Nothing is sent from here.
+//! records what happened. Nothing is sent from here: mail is written into the outbox.
 
 pub mod accounts;
 pub mod credentials;
 pub mod imports;
+pub mod me;
+pub mod newcomers;
+pub mod proofs;
+pub mod sessions;
+pub mod team;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +17,7 @@ use keyway_domain::actor::{Actor, NotPermitted, Permit, StepUp, admit};
 use keyway_domain::event::{Event, Happened};
 use keyway_domain::id::{AccountId, EventId};
 use keyway_domain::lifecycle::Refusal;
+use keyway_domain::member::{Member, MemberRefusal};
 use keyway_domain::scheme::{Act, Kind};
 use keyway_domain::time::Time;
 use keyway_secret::{Keyring, OsEntropy};
@@ -44,6 +50,9 @@ pub enum Error {
     /// The credential's life does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It can't be done to this person, or by this one.
+    #[error(transparent)]
+    Member(#[from] MemberRefusal),
     /// This actor may not.
     #[error(transparent)]
     NotPermitted(#[from] NotPermitted),
@@ -69,6 +78,10 @@ pub struct Moment {
     pub step_up: Option<StepUp>,
     /// The request in which he acts.
     pub request_id: String,
+    /// Where it came from.
+    pub address: Option<String>,
+    /// What sent it, as it called itself.
+    pub client: Option<String>,
     /// The keys in use.
     pub keys: Arc<Keyring>,
     /// The realm of what he acts on.
@@ -88,11 +101,24 @@ impl Order {
 }
 
 impl Moment {
+    /// The same moment with the member as who acts.
+    #[must_use]
+    pub fn acting_as(&self, member: &Member) -> Self {
+        let actor = Actor::Member {
+            member: member.email.to_string(),
+            id: Some(member.id),
+            role: member.role,
+            token: None,
+        };
+        Self { actor, ..self.clone() }
+    }
+
     fn permit(&self, kind: &Kind, act: Act) -> Result<Permit, NotPermitted> {
         admit(kind, act, &self.actor, self.step_up)
     }
 
-    fn record(
+    /// Writes an event down, in the transaction of what it tells.
+    pub fn record(
         &self,
         tx: &mut Tx<'_>,
         account: AccountId,
@@ -108,6 +134,8 @@ impl Moment {
             actor: self.actor.clone(),
             step_up: self.step_up,
             request_id: Some(self.request_id.clone()),
+            address: self.address.clone(),
+            client: self.client.clone(),
             before: happened.before,
             after: happened.after,
         };

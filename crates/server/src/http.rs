@@ -5,6 +5,7 @@ pub mod api;
 pub mod body;
 pub mod internal;
 pub mod openapi;
+pub mod pages;
 pub mod problem;
 pub mod routes;
 pub mod serve;

@@ -1,6 +1,7 @@
 //! Keyway as a library: the binary's parts, for the binary, its tests and its benchmarks.
 
 pub mod app;
+pub mod authenticator;
 
 pub mod cli;
 pub mod clock;
@@ -8,9 +9,13 @@ pub mod commands;
 pub mod http;
 
 pub mod index;
-
+pub mod mail;
+pub mod passwords;
 pub mod root_key;
+pub mod roster;
 pub mod schemes;
+pub mod spikes;
+pub mod turns;
 pub mod usage;
 pub mod verify;
 pub mod worker;

@@ -108,7 +108,7 @@ impl Default for Usage {
 
 /// What the client calls itself, cut to a bearable length. A header can hold anything, so what
 /// does not look like a product name is left out.
-fn client(headers: &impl Headers) -> Option<String> {
+pub fn client(headers: &impl Headers) -> Option<String> {
     let One::Value(value) = headers.one("user-agent") else { return None };
     let text = std::str::from_utf8(value).ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || " ./-+();:,".contains(c);

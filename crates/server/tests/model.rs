@@ -20,7 +20,7 @@ use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_domain::verdict::Reason;
 use keyway_secret::{RootKey, SecretText, SeededEntropy, hmac_sha256_hex, imported_sha256};
-use keyway_server::app::{App, Opening};
+use keyway_server::app::{App, Opening, Site};
 use keyway_server::clock::{Clock as _, ManualClock};
 use keyway_server::commands::credentials::{self as acts, Change, NewCredential};
 use keyway_server::commands::imports::{self, Algorithm, KnownHash};
@@ -68,6 +68,7 @@ impl House {
             root: RootKey::generate(&mut SeededEntropy::new(1)),
             clock: clock.clone(),
             options: Options { durable: false, ..Options::default() },
+            site: Site::default(),
         };
         let runtime = Builder::new_current_thread().build().unwrap();
         let app = runtime.block_on(App::open(&folder.join("keyway.db"), opening)).unwrap();
@@ -84,6 +85,8 @@ impl House {
             actor: Actor::Operator { token: "model".to_owned() },
             step_up: None,
             request_id: "model".to_owned(),
+            address: None,
+            client: None,
             keys: Arc::clone(&self.app.keys),
             realm: Arc::clone(&self.app.platform),
             order: self.app.order.clone(),

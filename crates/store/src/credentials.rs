@@ -15,6 +15,10 @@ use crate::changes::Change;
 use crate::db::Tx;
 use crate::value::{Columns, DbError, Trouble, Value};
 
+mod load;
+
+pub use load::{Realm, each, each_of_account};
+
 /// What is needed to read and write credentials: names of resources, and the seal's key.
 #[derive(Clone)]
 pub struct Rules {
@@ -255,80 +259,10 @@ pub fn count_live(tx: &mut Tx<'_>, account: AccountId) -> Result<u64, DbError> {
     Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
 }
 
-/// Whose credentials are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Realm {
-    /// The merchants'.
-    Platform,
-    /// The operator's own tokens.
-    Operator,
-}
-
 /// How many secrets there are, ended ones included.
 pub fn count_secrets(tx: &mut Tx<'_>) -> Result<u64, DbError> {
     let count = tx.first("SELECT COUNT(*) FROM secrets", &[], |row| row.integer(0))?;
     Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
-}
-
-/// Credentials of one page of [`each`]: enough to make its two queries cheap.
-const LOAD_PAGE: i64 = 10_000;
-
-/// Reads every credential of a realm, one at a time; of a row that can't be trusted, its id and
-/// why. Both tables are kept in the order of the id, so each page is two scans, merged here.
-pub fn each(
-    tx: &mut Tx<'_>,
-    rules: &Rules,
-    realm: Realm,
-    mut each: impl FnMut(Result<Credential, (String, DbError)>),
-) -> Result<(), DbError> {
-    let whose = match realm {
-        Realm::Platform => "account_id <> $1",
-        Realm::Operator => "account_id = $1",
-    };
-    let heads = format!("{HEAD} WHERE {whose} AND id > $2 ORDER BY id LIMIT $3");
-    let secrets = format!(
-        "{SECRET} WHERE credential_id >= $1 AND credential_id <= $2 ORDER BY credential_id, number"
-    );
-    let mut after = String::new();
-    loop {
-        let mut page: Vec<(String, Result<Head, DbError>)> = Vec::new();
-        let values =
-            [OPERATOR.to_string().into(), after.as_str().into(), Value::Integer(LOAD_PAGE)];
-        tx.each(&heads, &values, |row| {
-            page.push((row.text(0)?.to_owned(), read_head(rules, row)));
-            Ok(())
-        })?;
-        let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
-            return Ok(());
-        };
-        let bounds = [first.as_str().into(), last.as_str().into()];
-        after.clone_from(last);
-        let mut place = 0;
-        tx.each(&secrets, &bounds, |row| {
-            let id = row.text(8)?;
-            while page.get(place).is_some_and(|(head, _)| head.as_str() < id) {
-                place += 1;
-            }
-            let Some((_, head)) = page.get_mut(place).filter(|(head, _)| head == id) else {
-                // A secret of the other realm's credential, between ours.
-                return Ok(());
-            };
-            match (read_secret(row), &mut *head) {
-                (Ok(secret), Ok(head)) => head.credential.secrets.push(secret),
-                (Err(error), head) => *head = Err(error),
-                (Ok(_), Err(_)) => {}
-            }
-            Ok(())
-        })?;
-        for (id, head) in page {
-            let head = head.map(|mut head| {
-                // Newest first, as they are sealed.
-                head.credential.secrets.reverse();
-                head
-            });
-            each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
-        }
-    }
 }
 
 /// A credential without its secrets yet, and the seal that must fit it with them.

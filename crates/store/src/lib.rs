@@ -4,16 +4,27 @@
 //! transaction is a plain synchronous closure ([`Db::write`], [`Db::read`]), so that no mail, no
 //! HTTP call and no await can happen inside one. Every file beside `db` is one aggregate.
 
+pub mod account_settings;
 pub mod accounts;
 pub mod changes;
 pub mod credentials;
 pub mod events;
 pub mod idempotency;
+pub mod links;
+pub mod members;
+pub mod messages;
+pub mod owners;
+pub mod proofs;
+pub mod replacements;
+pub mod reveals;
+pub mod sessions;
 pub mod settings;
+pub mod tries;
 pub mod usage;
 
 mod db;
 mod migrate;
+mod sealed;
 mod sqlite;
 mod value;
 

@@ -1,12 +1,13 @@
-//! Usage: counters per secret and hour, and when and from where a secret was last used.
+//! Usage: counters per secret and hour, and per day; when a secret was last used, and from where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use keyway_domain::id::CredentialId;
-use keyway_domain::time::Time;
+use keyway_domain::id::{AccountId, CredentialId};
+use keyway_domain::limits::PLACES_PER_SECRET_MAX;
+use keyway_domain::time::{DAY_MS, Time};
 
 use crate::db::Tx;
-use crate::value::{DbError, Value};
+use crate::value::{Columns, DbError, Value};
 
 /// A batch of counters, frozen; written at most once.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +65,19 @@ pub fn add(tx: &mut Tx<'_>, batch: &Batch) -> Result<bool, DbError> {
     if moved == 0 {
         return Ok(false);
     }
+    add_hours(tx, batch)?;
+    add_days(tx, batch)?;
+    for ((credential, secret), seen) in &batch.seen {
+        add_seen(tx, *credential, *secret, seen)?;
+        if let Some(address) = &seen.address {
+            let client = seen.client.as_deref().unwrap_or_default();
+            add_place(tx, (*credential, *secret), address, client, seen.at)?;
+        }
+    }
+    Ok(true)
+}
+
+fn add_hours(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
     for ((credential, secret, hour, outcome), requests) in &batch.counts {
         tx.run(
             "INSERT INTO usage_hours (credential_id, secret, hour, outcome, requests)
@@ -79,23 +93,113 @@ pub fn add(tx: &mut Tx<'_>, batch: &Batch) -> Result<bool, DbError> {
             ],
         )?;
     }
-    for ((credential, secret), seen) in &batch.seen {
+    Ok(())
+}
+
+/// The outcome that is no refusal.
+const ALLOWED: &str = "allowed";
+
+fn add_days(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
+    // A batch has many rows of one day: summed here, each day is written once.
+    let mut days: BTreeMap<(CredentialId, i64), (i64, i64)> = BTreeMap::new();
+    for ((credential, _, hour, outcome), requests) in &batch.counts {
+        let day = hour - hour.rem_euclid(DAY_MS);
+        let (allowed, refused) = days.entry((*credential, day)).or_default();
+        let sum = if *outcome == ALLOWED { allowed } else { refused };
+        *sum = sum.saturating_add(i64::try_from(*requests).unwrap_or(i64::MAX));
+    }
+    for ((credential, day), (allowed, refused)) in days {
         tx.run(
-            "INSERT INTO last_used (credential_id, secret, at, address, client)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (credential_id, secret) DO UPDATE SET
-                 at = excluded.at, address = excluded.address, client = excluded.client
-             WHERE excluded.at >= last_used.at",
-            &[
-                credential.to_string().into(),
-                i64::from(*secret).into(),
-                seen.at.0.into(),
-                seen.address.clone().into(),
-                seen.client.clone().into(),
-            ],
+            "INSERT INTO usage_days (credential_id, day, allowed, refused)
+             VALUES ($1, $2, $3, $4)
+             ON CONFLICT (credential_id, day) DO UPDATE SET
+                 allowed = usage_days.allowed + excluded.allowed,
+                 refused = usage_days.refused + excluded.refused",
+            &[credential.to_string().into(), day.into(), allowed.into(), refused.into()],
         )?;
     }
-    Ok(true)
+    Ok(())
+}
+
+fn add_seen(
+    tx: &mut Tx<'_>,
+    credential: CredentialId,
+    secret: u32,
+    seen: &Seen,
+) -> Result<(), DbError> {
+    tx.run(
+        "INSERT INTO last_used (credential_id, secret, at, address, client)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (credential_id, secret) DO UPDATE SET
+             at = excluded.at, address = excluded.address, client = excluded.client
+         WHERE excluded.at >= last_used.at",
+        &[
+            credential.to_string().into(),
+            i64::from(secret).into(),
+            seen.at.0.into(),
+            seen.address.clone().into(),
+            seen.client.clone().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Notes a minute in which a secret was used from a place. The same minute from another process,
+/// and one that comes late, is not counted again.
+fn add_place(
+    tx: &mut Tx<'_>,
+    (credential, secret): (CredentialId, u32),
+    address: &str,
+    client: &str,
+    at: Time,
+) -> Result<(), DbError> {
+    let place: [Value; 5] = [
+        credential.to_string().into(),
+        i64::from(secret).into(),
+        address.into(),
+        client.into(),
+        at.0.into(),
+    ];
+    let known = tx.run(
+        "UPDATE usage_places SET
+             first_at = CASE WHEN $5 < first_at THEN $5 ELSE first_at END,
+             last_at = CASE WHEN $5 > last_at THEN $5 ELSE last_at END,
+             minutes = CASE WHEN $5 > last_at THEN minutes + 1 ELSE minutes END
+         WHERE credential_id = $1 AND secret = $2 AND address = $3 AND client = $4",
+        &place,
+    )?;
+    if known > 0 {
+        return Ok(());
+    }
+    tx.run(
+        "INSERT INTO usage_places
+             (credential_id, secret, address, client, first_at, last_at, minutes)
+         VALUES ($1, $2, $3, $4, $5, $5, 1)",
+        &place,
+    )?;
+    let [credential, secret, ..] = place;
+    forget_places(tx, credential, secret)
+}
+
+/// Forgets the places longest unseen, beyond those that are kept.
+fn forget_places(tx: &mut Tx<'_>, credential: Value, secret: Value) -> Result<(), DbError> {
+    let of_secret = [credential, secret];
+    let places = tx.all(
+        "SELECT address, client FROM usage_places WHERE credential_id = $1 AND secret = $2
+         ORDER BY last_at DESC, first_at DESC, address, client",
+        &of_secret,
+        |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())),
+    )?;
+    let [credential, secret] = of_secret;
+    let kept = usize::try_from(PLACES_PER_SECRET_MAX).unwrap_or(usize::MAX);
+    for (address, client) in places.into_iter().skip(kept) {
+        tx.run(
+            "DELETE FROM usage_places
+             WHERE credential_id = $1 AND secret = $2 AND address = $3 AND client = $4",
+            &[credential.clone(), secret.clone(), address.into(), client.into()],
+        )?;
+    }
+    Ok(())
 }
 
 /// Requests of one hour with one outcome.
@@ -128,19 +232,160 @@ pub fn hours(tx: &mut Tx<'_>, id: CredentialId, since: Time) -> Result<Vec<Hour>
     )
 }
 
+/// Requests of one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day {
+    /// The day's start, in UTC.
+    pub day: Time,
+    /// How many were allowed.
+    pub allowed: i64,
+    /// How many were refused.
+    pub refused: i64,
+}
+
+/// Reads a day from three columns, of which it is given the first.
+fn read_day(row: &dyn Columns, column: usize) -> Result<Day, DbError> {
+    Ok(Day {
+        day: Time(row.integer(column)?),
+        allowed: row.integer(column + 1)?,
+        refused: row.integer(column + 2)?,
+    })
+}
+
+/// The days on which an account's credentials were used, since an instant, oldest first.
+pub fn days(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    since: Time,
+) -> Result<HashMap<CredentialId, Vec<Day>>, DbError> {
+    let mut days: HashMap<CredentialId, Vec<Day>> = HashMap::new();
+    tx.each(
+        "SELECT d.credential_id, d.day, d.allowed, d.refused
+         FROM credentials c JOIN usage_days d ON d.credential_id = c.id
+         WHERE c.account_id = $1 AND d.day >= $2 ORDER BY c.id, d.day",
+        &[account.to_string().into(), since.0.into()],
+        |row| {
+            days.entry(credential(row)?).or_default().push(read_day(row, 1)?);
+            Ok(())
+        },
+    )?;
+    Ok(days)
+}
+
+/// The days on which a credential was used, since an instant, oldest first.
+pub fn days_of(tx: &mut Tx<'_>, id: CredentialId, since: Time) -> Result<Vec<Day>, DbError> {
+    tx.all(
+        "SELECT day, allowed, refused FROM usage_days
+         WHERE credential_id = $1 AND day >= $2 ORDER BY day",
+        &[id.to_string().into(), since.0.into()],
+        |row| read_day(row, 0),
+    )
+}
+
+/// Where a secret is used from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which secret.
+    pub secret: u32,
+    /// The address.
+    pub address: String,
+    /// What used it, as it called itself; empty if it did not.
+    pub client: String,
+    /// When it was first seen there.
+    pub first_at: Time,
+    /// When it was last seen there.
+    pub last_at: Time,
+    /// In how many minutes it was seen there, of those that were sampled.
+    pub minutes: i64,
+}
+
+/// Where a credential's secrets are used from, the newest first.
+pub fn places(tx: &mut Tx<'_>, id: CredentialId) -> Result<Vec<Place>, DbError> {
+    tx.all(
+        "SELECT secret, address, client, first_at, last_at, minutes FROM usage_places
+         WHERE credential_id = $1 ORDER BY last_at DESC, secret DESC, address, client",
+        &[id.to_string().into()],
+        |row| {
+            Ok(Place {
+                secret: u32::try_from(row.integer(0)?).map_err(DbError::broken)?,
+                address: row.text(1)?.to_owned(),
+                client: row.text(2)?.to_owned(),
+                first_at: Time(row.integer(3)?),
+                last_at: Time(row.integer(4)?),
+                minutes: row.integer(5)?,
+            })
+        },
+    )
+}
+
+fn credential(row: &dyn Columns) -> Result<CredentialId, DbError> {
+    CredentialId::parse(row.text(0)?).ok_or_else(|| DbError::broken("a credential's id"))
+}
+
+/// Reads a last use from the columns `secret, at, address, client`, of which it is given the first.
+fn read_seen(row: &dyn Columns, column: usize) -> Result<(u32, Seen), DbError> {
+    let seen = Seen {
+        at: Time(row.integer(column + 1)?),
+        address: row.maybe_text(column + 2)?.map(str::to_owned),
+        client: row.maybe_text(column + 3)?.map(str::to_owned),
+    };
+    Ok((u32::try_from(row.integer(column)?).map_err(DbError::broken)?, seen))
+}
+
 /// When each secret of a credential was last used.
 pub fn seen(tx: &mut Tx<'_>, id: CredentialId) -> Result<BTreeMap<u32, Seen>, DbError> {
     let rows = tx.all(
         "SELECT secret, at, address, client FROM last_used WHERE credential_id = $1",
         &[id.to_string().into()],
-        |row| {
-            let seen = Seen {
-                at: Time(row.integer(1)?),
-                address: row.maybe_text(2)?.map(str::to_owned),
-                client: row.maybe_text(3)?.map(str::to_owned),
-            };
-            Ok((u32::try_from(row.integer(0)?).map_err(DbError::broken)?, seen))
-        },
+        |row| read_seen(row, 0),
     )?;
     Ok(rows.into_iter().collect())
+}
+
+/// When each credential of an account was last used, and by which of its secrets.
+pub fn last_seen(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+) -> Result<HashMap<CredentialId, (u32, Seen)>, DbError> {
+    let rows = tx.all(
+        "SELECT l.credential_id, l.secret, l.at, l.address, l.client
+         FROM credentials c JOIN last_used l ON l.credential_id = c.id
+         WHERE c.account_id = $1 ORDER BY c.id, l.at, l.secret",
+        &[account.to_string().into()],
+        |row| Ok((credential(row)?, read_seen(row, 1)?)),
+    )?;
+    // Of each credential the last row stays, and that is the newest.
+    Ok(rows.into_iter().collect())
+}
+
+/// Allowed requests of an account's credentials in one hour and in the same hour of the days
+/// before, newest first; hours without any are left out.
+pub fn same_hour(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    hour: Time,
+    days: i64,
+) -> Result<HashMap<CredentialId, Vec<(Time, u64)>>, DbError> {
+    let mut found: HashMap<CredentialId, Vec<(Time, u64)>> = HashMap::new();
+    tx.each(
+        "SELECT u.credential_id, u.hour, SUM(u.requests)
+         FROM credentials c JOIN usage_hours u ON u.credential_id = c.id
+         WHERE c.account_id = $1 AND u.hour >= $2 AND u.hour <= $3
+             AND (u.hour - $3) % $4 = 0 AND u.outcome = 'allowed'
+         GROUP BY u.credential_id, u.hour ORDER BY u.hour DESC",
+        &[
+            account.to_string().into(),
+            (hour.0 - days * DAY_MS).into(),
+            hour.0.into(),
+            DAY_MS.into(),
+        ],
+        |row| {
+            let id = CredentialId::parse(row.text(0)?)
+                .ok_or_else(|| DbError::broken("a credential's id"))?;
+            let requests = u64::try_from(row.integer(2)?).map_err(DbError::broken)?;
+            found.entry(id).or_default().push((Time(row.integer(1)?), requests));
+            Ok(())
+        },
+    )?;
+    Ok(found)
 }

@@ -131,7 +131,7 @@ impl DbError {
     }
 
     /// A stored row says something that cannot be.
-    pub(crate) fn broken(what: impl fmt::Display) -> Self {
+    pub fn broken(what: impl fmt::Display) -> Self {
         Self::new(Trouble::Corrupt, format!("a stored row is not readable: {what}"))
     }
 

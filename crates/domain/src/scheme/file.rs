@@ -24,6 +24,30 @@ pub(super) struct File {
     pub(super) signature: Option<Spanned<Signature>>,
     #[serde(default)]
     pub(super) notices: Vec<Notice>,
+    #[serde(default)]
+    pub(super) people: People,
+}
+
+/// Who may do what beside credentials.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct People {
+    pub(super) manage: Vec<Spanned<String>>,
+    pub(super) audit: Vec<Spanned<String>>,
+    pub(super) settings: Vec<Spanned<String>>,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        let roles = |words: &[&str]| {
+            words.iter().map(|word| Spanned::new(0..0, (*word).to_owned())).collect()
+        };
+        Self {
+            manage: roles(&["owner", "admin"]),
+            audit: roles(&["owner", "admin", "viewer"]),
+            settings: roles(&["owner", "admin"]),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,6 +90,10 @@ pub(super) struct Group {
 pub(super) struct Resource {
     pub(super) name: Spanned<String>,
     pub(super) label: String,
+    #[serde(default)]
+    pub(super) about: String,
+    #[serde(default)]
+    pub(super) moves_money: bool,
     pub(super) group: Option<Spanned<String>>,
 }
 

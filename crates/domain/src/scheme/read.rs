@@ -4,7 +4,7 @@ use keyway_secret::{Template, TemplateError};
 use toml::Spanned;
 
 use super::routes;
-use super::{Group, Levels, Resource, Routes, Scheme, Words, file, read_kind, read_wire};
+use super::{Group, Levels, People, Resource, Routes, Scheme, Words, file, read_kind, read_wire};
 use crate::actor::Role;
 use crate::credential::RateLimit;
 use crate::grant::{Action, Need};
@@ -66,6 +66,11 @@ fn check(file: file::File) -> Checked<Scheme> {
         login: file.login.map(read_wire::login).transpose()?,
         signature: file.signature.map(read_wire::signature).transpose()?,
         notices: file.notices.into_iter().map(read_wire::notice).collect::<Checked<_>>()?,
+        people: People {
+            manage: roles(&file.people.manage)?,
+            audit: roles(&file.people.audit)?,
+            settings: roles(&file.people.settings)?,
+        },
         environment_labels: [file.environments.test.label, file.environments.live.label],
         groups,
         resources,
@@ -128,7 +133,8 @@ fn resources(declared: Spanned<Vec<file::Resource>>, groups: &[Group]) -> Checke
                 Some(found)
             }
         };
-        resources.push(Resource { name, label: resource.label, group });
+        let (label, about) = (resource.label, resource.about);
+        resources.push(Resource { name, label, about, moves_money: resource.moves_money, group });
     }
     Ok(resources)
 }
@@ -225,4 +231,8 @@ pub(super) fn template(
 
 pub(super) fn role(word: &Spanned<String>) -> Checked<Role> {
     one_of(word, "role", &Role::ALL.map(|role| (role.as_str(), role)))
+}
+
+fn roles(words: &[Spanned<String>]) -> Checked<Vec<Role>> {
+    words.iter().map(role).collect()
 }

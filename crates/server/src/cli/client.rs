@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 
 use super::Failure;
 use super::data::{Data, Lock};
-use crate::app::App;
+use crate::app::{App, Site};
 use crate::http::Door;
 use crate::http::serve::management;
 
@@ -37,7 +37,7 @@ impl Client {
                 data.data.display()
             )));
         }
-        let (app, lock) = data.open().await?;
+        let (app, lock) = data.open(Site::default()).await?;
         Ok(Self::Local(app, lock))
     }
 

@@ -10,7 +10,7 @@ use keyway_secret::RootKey;
 use keyway_store::Options;
 
 use super::Failure;
-use crate::app::{App, Opening};
+use crate::app::{App, Opening, Site};
 use crate::clock::SystemClock;
 use crate::{root_key, schemes};
 
@@ -102,7 +102,7 @@ impl Data {
     }
 
     /// Opens everything, and remembers the scheme for commands that don't name it.
-    pub(crate) async fn open(&self) -> Result<(Arc<App>, Lock), Failure> {
+    pub(crate) async fn open(&self, site: Site) -> Result<(Arc<App>, Lock), Failure> {
         let name = self.scheme_name()?;
         let scheme = schemes::load(&name)?;
         self.make_folder()?;
@@ -112,6 +112,7 @@ impl Data {
             root: self.root_key()?,
             clock: Arc::new(SystemClock),
             options: Options::default(),
+            site,
         };
         let app = App::open(&self.database(), opening).await?;
         let remembered = if std::path::Path::new(&name).exists() {

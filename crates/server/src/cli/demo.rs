@@ -1,5 +1,7 @@
 //! `keyway demo`: everything at once, with data that goes away again.
 
+mod story;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use keyway_domain::Environment;
+use keyway_domain::id::AccountId;
 use keyway_domain::scheme::{Kind, KindGrant, Presented, Scheme, SignedPart};
 use keyway_guard::GuardLayer;
 use keyway_payments::{Payments, router};
@@ -23,7 +26,8 @@ use tokio::sync::watch;
 use super::Failure;
 use super::output::Output;
 use super::serve::Serving;
-use crate::app::{App, Opening};
+use crate::app::{App, Opening, Site};
+use crate::authenticator;
 use crate::clock::SystemClock;
 use crate::http::Door;
 use crate::http::serve::{management, stop_signal};
@@ -78,6 +82,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         root: RootKey::generate(&mut OsEntropy),
         clock: Arc::new(SystemClock),
         options: Options::default(),
+        site: Site { public_url: None, sign_up: true, mailbox: Some(folder.0.join("mailbox")) },
     };
     let app = App::open(&folder.0.join("keyway.db"), opening).await?;
     let (stopping, stop) = watch::channel(false);
@@ -97,14 +102,21 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
     serving.add(tokio::spawn(keyway_payments::serve(sample, routes, until)));
 
-    let mut facts = populate(&app, &sample_api_url).await?;
-    facts["dashboard_url"] = Value::Null;
+    let story = story::begin(&app).await?;
+    story::tell(&app, &story).await?;
+    let mut facts = populate(&app, story.account, &sample_api_url).await?;
+    facts["dashboard_url"] = json!(format!("http://{}", serving.public));
+    facts["members"] = json!(story.members);
     facts["management_url"] = json!(format!("http://{}", serving.public));
     facts["verify_url"] = json!(verify_url);
     facts["sample_api_url"] = json!(sample_api_url);
-    facts["owner"] = Value::Null;
+    facts["owner"] = story.owner;
+    facts["mailbox"] = json!(folder.0.join("mailbox"));
     output.value(&facts);
     describe(&facts, &app.platform.rules.scheme, output);
+    if !output.is_json() {
+        show_codes(&app, &facts);
+    }
     asked_to_stop.await;
     stopping.send(true)?;
     serving.finished().await;
@@ -120,11 +132,13 @@ async fn call(app: &Arc<App>, path: &str, body: &Value) -> Result<Value, Failure
     if status.is_success() { Ok(value) } else { Err(Failure(value.to_string())) }
 }
 
-/// Makes an operator token, an account, and one credential of each kind and environment.
-async fn populate(app: &Arc<App>, sample_api_url: &str) -> Result<Value, Failure> {
+/// Makes an operator token, and one credential of each kind and environment.
+async fn populate(
+    app: &Arc<App>,
+    account: AccountId,
+    sample_api_url: &str,
+) -> Result<Value, Failure> {
     let token = call(app, "/v1/operator-tokens", &json!({ "name": "Demo" })).await?;
-    let account = call(app, "/v1/accounts", &json!({ "name": "Kopi & Co" })).await?;
-    let account = account["id"].as_str().unwrap_or_default().to_owned();
     let scheme = Arc::clone(&app.platform.rules.scheme);
     let mut credentials = Vec::new();
     for kind in &scheme.kinds {
@@ -239,6 +253,11 @@ fn sign(
 fn describe(facts: &Value, scheme: &Scheme, output: &Output) {
     let text = |name: &str| facts[name].as_str().unwrap_or("-").to_owned();
     output.line(format!("Keyway demo of the scheme {} — {}", scheme.title, scheme.summary));
+    let owner = |name: &str| facts["owner"][name].as_str().unwrap_or("-").to_owned();
+    output.line(format!("  dashboard        {}", text("dashboard_url")));
+    output.line(format!("    sign in as     {}", owner("email")));
+    output.line(format!("    password       {}", owner("password")));
+    output.line("    code           press Enter here to see the present one");
     output.line(format!("  management API   {}/v1", text("management_url")));
     output.line(format!("  verification     {}", text("verify_url")));
     output.line(format!("  sample API       {}", text("sample_api_url")));
@@ -262,4 +281,19 @@ fn shell_quoted(text: &str) -> String {
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
+}
+
+/// Shows the owner's code whenever Enter is pressed: nobody has a phone with the demo's seed on it.
+fn show_codes(app: &Arc<App>, facts: &Value) {
+    let seed = facts["owner"]["totp_secret"].as_str().unwrap_or_default().to_owned();
+    let (app, seed) = (Arc::clone(app), SecretText::new(seed));
+    // A thread of its own, because reading a terminal can't be given up; it ends with the process.
+    std::thread::spawn(move || {
+        for _ in std::io::stdin().lines().map_while(Result::ok) {
+            let now = app.now();
+            let left = 30 - (now.0 / 1000).rem_euclid(30);
+            let code = authenticator::code(&seed, now).unwrap_or_default();
+            Output::new(false).line(format!("  code             {code}   (for {left} s more)"));
+        }
+    });
 }

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UnixStream};
 use super::Failure;
 use super::data::Data;
 use super::output::Output;
+use crate::app::Site;
 use crate::clock::{Clock as _, SystemClock};
 use crate::schemes;
 
@@ -108,7 +109,7 @@ async fn database(data: &Data) -> Result<String, String> {
     if !data.database().exists() {
         return Ok("none yet; `keyway serve` makes it".to_owned());
     }
-    let (app, _lock) = data.open().await.map_err(|Failure(what)| what)?;
+    let (app, _lock) = data.open(Site::default()).await.map_err(|Failure(what)| what)?;
     let checked = app.db.check().await.map_err(|error| error.to_string())?;
     if checked != "ok" {
         return Err(format!("damaged: {checked}; restore a backup"));

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -11,7 +12,8 @@ use tokio::sync::watch;
 use super::Failure;
 use super::data::Data;
 use super::output::Output;
-use crate::app::App;
+use crate::app::{App, Site};
+use crate::commands::newcomers::set_up_link;
 use crate::http::{Door, serve};
 use crate::worker;
 
@@ -32,6 +34,37 @@ pub(crate) struct Args {
         value_name = "ADDRESS"
     )]
     internal_listen: SocketAddr,
+    /// Where browsers find the dashboard, such as `https://keys.example.com`. With `https`, cookies
+    /// are for encrypted connections only.
+    #[arg(long, env = "KEYWAY_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Let strangers sign up accounts. Without it, accounts are made by the platform.
+    #[arg(long, env = "KEYWAY_SIGN_UP")]
+    sign_up: bool,
+    /// Where mail is put as files; by default `mailbox` in the data folder.
+    #[arg(long, env = "KEYWAY_MAILBOX", value_name = "FOLDER")]
+    mailbox: Option<PathBuf>,
+}
+
+impl Args {
+    fn site(&self) -> Result<Site, Failure> {
+        if let Some(url) = &self.public_url {
+            let uri: http::Uri =
+                url.parse().map_err(|_| Failure(format!("--public-url {url}: it is no URL")))?;
+            let plain = matches!(uri.scheme_str(), Some("http" | "https")) && uri.path() == "/";
+            if !plain || uri.query().is_some() {
+                return Err(Failure(format!(
+                    "--public-url {url}: write scheme and host, such as https://keys.example.com"
+                )));
+            }
+        }
+        let mailbox = self.mailbox.clone().unwrap_or_else(|| self.data.data.join("mailbox"));
+        Ok(Site {
+            public_url: self.public_url.clone(),
+            sign_up: self.sign_up,
+            mailbox: Some(mailbox),
+        })
+    }
 }
 
 /// Listeners that are bound and served.
@@ -85,7 +118,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let asked_to_stop = serve::stop_signal()?;
-    let (app, _lock) = args.data.open().await?;
+    let (app, _lock) = args.data.open(args.site()?).await?;
     let (stopping, stop) = watch::channel(false);
     let mut serving = Serving::start(&app, args.listen, args.internal_listen, &stop).await?;
     let socket = args.data.socket();
@@ -96,21 +129,46 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
     serving.add(tokio::spawn(serve::run(listener, Arc::clone(&app), Door::Local, stop)));
     let scheme = &app.platform.rules.scheme;
+    let set_up = set_up_url(&app, &args, serving.public).await?;
     output.value(&json!({
+        "dashboard_url": dashboard_url(&args, serving.public),
+        "set_up_url": set_up,
         "management_url": format!("http://{}", serving.public),
         "verify_url": format!("http://{}/v1/verify", serving.internal),
         "scheme": scheme.name,
         "credentials": app.platform.engine.index.len(),
     }));
     output.line(format!("Keyway runs the scheme {} on {}.", scheme.name, args.data.data.display()));
+    output.line(format!("  dashboard   {}", dashboard_url(&args, serving.public)));
     output.line(format!("  management  http://{}/v1", serving.public));
     output.line(format!("  verify      http://{}/v1/verify", serving.internal));
     output
         .line("Make an operator token with `keyway tokens create --name NAME`. Stop with Ctrl-C.");
+    if let Some(url) = set_up {
+        output.line(format!(
+            "Nobody can sign in yet. Set up the first account (this link is good once):\n  {url}"
+        ));
+    }
     asked_to_stop.await;
     tracing::info!("stopping");
     stopping.send(true)?;
     serving.finished().await;
     let _ = std::fs::remove_file(&socket);
     Ok(())
+}
+
+fn dashboard_url(args: &Args, public: SocketAddr) -> String {
+    args.public_url.clone().unwrap_or_else(|| format!("http://{public}"))
+}
+
+/// Where the first account is set up, while there is none with people.
+async fn set_up_url(
+    app: &Arc<App>,
+    args: &Args,
+    public: SocketAddr,
+) -> Result<Option<String>, Failure> {
+    let moment = app.own_moment();
+    let made = app.db.write(moment.now, move |tx| set_up_link(tx, &moment)).await?;
+    let base = dashboard_url(args, public);
+    Ok(made.map(|new| format!("{}/set-up/{}", base.trim_end_matches('/'), new.token.reveal())))
 }

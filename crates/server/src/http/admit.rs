@@ -55,7 +55,7 @@ impl Call {
                     let message = format!("1 to {MEMBER_CHARS_MAX} characters");
                     return Err(Problem::invalid("on_behalf_of.member", message));
                 }
-                (Actor::Member { member, role, token: Some(token) }, step_up)
+                (Actor::Member { member, role, id: None, token: Some(token) }, step_up)
             }
         };
         Ok(Moment {
@@ -63,6 +63,8 @@ impl Call {
             actor,
             step_up,
             request_id: self.request_id.clone(),
+            address: self.address.map(|address| address.to_canonical().to_string()),
+            client: crate::usage::client(&self.headers),
             keys: std::sync::Arc::clone(&self.app.keys),
             realm: std::sync::Arc::clone(realm),
             order: self.app.order.clone(),

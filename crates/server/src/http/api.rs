@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod credentials;
 pub mod events;
 pub mod imports;
+pub mod members;
 pub mod requests;
 pub mod scheme;
 pub mod tokens;

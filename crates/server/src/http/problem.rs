@@ -4,6 +4,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use keyway_domain::actor::NotPermitted;
 use keyway_domain::lifecycle::Refusal;
+use keyway_domain::member::MemberRefusal;
 use keyway_store::DbError;
 use serde_json::json;
 
@@ -81,6 +82,14 @@ impl From<Error> for Problem {
                     Refusal::NoOverlap => "no_overlap",
                     Refusal::NotLater(_) => "not_later",
                     Refusal::TooLate(_) => "too_late",
+                };
+                Self::new(StatusCode::CONFLICT, code, detail)
+            }
+            Error::Member(refusal) => {
+                let code = match refusal {
+                    MemberRefusal::LastOwner => "last_owner",
+                    MemberRefusal::AboveOwn => "role_not_allowed",
+                    MemberRefusal::Removed => "member_removed",
                 };
                 Self::new(StatusCode::CONFLICT, code, detail)
             }

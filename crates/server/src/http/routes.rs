@@ -12,7 +12,7 @@ use keyway_domain::limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::admit::Caller;
-use super::api::{accounts, credentials, events, imports, requests, scheme, tokens};
+use super::api::{accounts, credentials, events, imports, members, requests, scheme, tokens};
 use super::problem::Problem;
 use super::{Call, Reply};
 
@@ -130,6 +130,9 @@ macro_rules! under {
     (credential $rest:literal) => {
         concat!("/v1/accounts/{account}/credentials/{credential}", $rest)
     };
+    (member $rest:literal) => {
+        concat!("/v1/accounts/{account}/members/{member}", $rest)
+    };
     (token $rest:literal) => {
         concat!("/v1/operator-tokens/{credential}", $rest)
     };
@@ -140,6 +143,7 @@ pub fn routes() -> &'static [Route] {
     static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
     ROUTES.get_or_init(|| {
         let mut routes = account_routes();
+        routes.extend(member_routes());
         routes.extend(credential_routes());
         routes.extend(secret_routes());
         routes.extend(token_routes());
@@ -217,6 +221,64 @@ fn account_routes() -> Vec<Route> {
             "requests",
             "Who asked, for what, and what was decided, found by a Request-Id.",
             handler!(requests::get),
+        ),
+    ]
+}
+
+fn member_routes() -> Vec<Route> {
+    use accounts::Nothing;
+    use members::{ChangeRole, Invite, Remove};
+    const MEMBERS: &str = "/v1/accounts/{account}/members";
+    vec![
+        get(
+            MEMBERS,
+            "listMembers",
+            "members",
+            "The people of an account.",
+            handler!(members::list),
+        ),
+        post::<Invite>(
+            MEMBERS,
+            "inviteMember",
+            "members",
+            "Invites a person. The path of the page where they join is in this answer only.",
+            handler!(members::invite),
+        )
+        .created(),
+        post::<ChangeRole>(
+            under!(member "/role"),
+            "changeMemberRole",
+            "members",
+            "Gives a person another role.",
+            handler!(members::change_role),
+        ),
+        post::<Remove>(
+            under!(member "/remove"),
+            "removeMember",
+            "members",
+            "Removes a person; what they had care of goes to another.",
+            handler!(members::remove),
+        ),
+        post::<Nothing>(
+            under!(member "/reset-factor"),
+            "resetMemberFactor",
+            "members",
+            "Removes a person's authenticator app and recovery codes, and ends their sessions.",
+            handler!(members::reset_factor),
+        ),
+        post::<Nothing>(
+            under!(member "/reset-password"),
+            "resetMemberPassword",
+            "members",
+            "Makes a link to set a new password. Its path is in this answer only.",
+            handler!(members::reset_password),
+        ),
+        post::<Nothing>(
+            under!(member "/end-sessions"),
+            "endMemberSessions",
+            "members",
+            "Ends every session of a person.",
+            handler!(members::end_sessions),
         ),
     ]
 }
@@ -422,7 +484,7 @@ pub fn find(method: &Method, path: &str) -> Matched {
         let allowed: Vec<&str> = of_path().map(|route| route.method.as_str()).collect();
         return Matched::OtherMethod(allowed.join(", "));
     };
-    let names = ["account", "credential", "request"];
+    let names = ["account", "credential", "member", "request"];
     let params = names
         .into_iter()
         .filter_map(|name| Some((name, matched.params.get(name)?.to_owned())))

@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 use super::admit::admit;
 use super::problem::Problem;
 use super::routes::{Matched, Route, find};
-use super::{Call, Door, Reply, answer, internal, json, openapi, text};
+use super::{Call, Door, Reply, answer, internal, json, openapi, pages, text};
 use crate::app::App;
 use crate::verify::InProcess;
 
@@ -161,6 +161,9 @@ async fn serve(
             };
             match read_body(body, max).await {
                 Ok(body) => management(app, door, address, Request::from_parts(parts, body)).await,
+                Err(problem) if pages::is_page(&parts.method, parts.uri.path()) => {
+                    pages::unreadable(problem.status, &problem.detail, app.site.is_secure())
+                }
                 Err(problem) => {
                     let id = app.operator.engine.management_request().seal(&app.keys.requests);
                     with_request_id(problem.reply(&id), &id)
@@ -270,7 +273,7 @@ async fn serve_route(call: Call, door: Door, route: &Route) -> Reply {
 
 /// No management call has a reason to carry a credential anywhere but in its Authorization header;
 /// one that does is refused before anything of it is kept or repeated.
-fn holds_no_credential(call: &Call) -> Result<(), Problem> {
+pub(super) fn holds_no_credential(call: &Call) -> Result<(), Problem> {
     let engines = [&call.app.platform.engine, &call.app.operator.engine];
     let holds = |text: &str| engines.iter().any(|engine| engine.holds_secret(text));
     let target = call.uri.path_and_query().map_or("", |target| target.as_str());
@@ -314,6 +317,10 @@ async fn unlisted(call: Call, door: Door) -> Reply {
         if let Decision::Answered(reply) = verifier.verify(question).await {
             return answer(reply);
         }
+    }
+    let for_people = door == Door::Public && !path.starts_with("/v1/");
+    if for_people {
+        return pages::serve(call).await;
     }
     Problem::not_found("path").reply(&call.request_id)
 }

@@ -11,7 +11,7 @@ use keyway_domain::time::Time;
 use keyway_guard::{GuardLayer, Remote};
 use keyway_payments::{Payments, router};
 use keyway_secret::{Entropy as _, OsEntropy, RootKey, SecretText, SeededEntropy, hmac_sha256_hex};
-use keyway_server::app::{App, Opening};
+use keyway_server::app::{App, Opening, Site};
 use keyway_server::clock::ManualClock;
 use keyway_server::http::{Door, serve};
 use keyway_server::verify::InProcess;
@@ -109,6 +109,7 @@ impl Keyway {
             root: RootKey::generate(&mut SeededEntropy::new(7)),
             clock: clock.clone(),
             options: Options { durable: false, ..Options::default() },
+            site: Site { sign_up: true, ..Site::default() },
         };
         let app = App::open(&folder.join("keyway.db"), opening).await.expect("it opens");
         let (stop, stopped) = watch::channel(false);

@@ -39,7 +39,8 @@ async fn every_route_refuses_a_stranger() {
 #[tokio::test]
 async fn every_route_refuses_a_token_that_has_everything_but_what_it_needs() {
     let keyway = Keyway::start("xendit").await;
-    let resources = ["accounts", "credentials", "events", "requests", "tokens", "verification"];
+    let resources =
+        ["accounts", "credentials", "events", "members", "requests", "tokens", "verification"];
     for resource in resources {
         for action in ["read", "write"] {
             let grant: Vec<String> = resources

@@ -18,7 +18,8 @@ pub async fn of_account(call: Call, _: Caller) -> Result<Reply, Problem> {
     let query = call.query(&["limit", "cursor", "subject"])?;
     let (limit, before) = call.page(&query)?;
     let subject = query.get("subject").cloned();
-    let filter = Filter { account: Some(account), subject, before: before.map(EventId) };
+    let before = before.map(EventId);
+    let filter = Filter { account: Some(account), subject, before, ..Filter::default() };
     page(call, filter, limit).await
 }
 

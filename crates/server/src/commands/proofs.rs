@@ -1,0 +1,212 @@
+//! Proving that it is really them: tries are counted before they are looked at, a code passes once,
+//! and a proof serves one act.
+//!
+//! Looking at a password takes a hash, which no transaction waits for; so a proof takes two: one
+//! notes the try and stands whatever comes after, one keeps the proof. A process that dies between
+//! them has counted the try.
+
+use keyway_domain::actor::StepUp;
+use keyway_domain::event::{Happened, Kind};
+use keyway_domain::id::SessionId;
+use keyway_domain::limits::{PROOF_MS, TRIES_MAX, TRIES_PER_ADDRESS_MAX, TRIES_WINDOW_MS};
+use keyway_domain::member::Member;
+use keyway_domain::time::Time;
+use keyway_domain::totp::Judged;
+use keyway_secret::Pepper;
+use keyway_store::{DbError, Tx, members, proofs, sessions, tries};
+use serde_json::json;
+
+use super::{Error, Moment};
+use crate::authenticator;
+
+/// The counters that a try goes into.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    subject: [u8; 32],
+    lane: [u8; 32],
+    address: Option<[u8; 32]>,
+}
+
+/// Whether a try is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// It is; so many are left after it.
+    Go {
+        /// Tries left.
+        left: u32,
+    },
+    /// It is not, until then.
+    Locked {
+        /// When the next one is.
+        until: Time,
+    },
+}
+
+impl Lane {
+    /// The counters of tries that are meant for `subject`, an address or a member's id, whether or
+    /// not there is such a person. A browser that they signed in from before has a counter of its
+    /// own, so that nobody else can lock them out.
+    pub fn new(
+        keys: &Pepper,
+        subject: &str,
+        known_device: Option<&str>,
+        address: Option<&str>,
+    ) -> Self {
+        let digest = |parts: &[&str]| {
+            let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+            keys.digest_parts(&parts).0
+        };
+        Self {
+            subject: digest(&["try/", subject]),
+            lane: match known_device {
+                Some(device) => digest(&["lane/device/", device]),
+                None => digest(&["lane/anyone"]),
+            },
+            address: address.map(|address| digest(&["try/address/", address])),
+        }
+    }
+}
+
+/// Notes a try before it is looked at.
+pub fn note(tx: &mut Tx<'_>, lane: &Lane, now: Time) -> Result<Tried, DbError> {
+    let since = now.plus_ms(-TRIES_WINDOW_MS);
+    let used = tries::count(tx, &lane.subject, &lane.lane, since)?;
+    let over = used >= TRIES_MAX;
+    let mut locked_by = over.then_some((&lane.subject, &lane.lane));
+    if let Some(address) = &lane.address
+        && tries::count(tx, address, address, since)? >= TRIES_PER_ADDRESS_MAX
+    {
+        locked_by = Some((address, address));
+    }
+    if let Some((subject, of)) = locked_by {
+        let oldest = tries::oldest(tx, subject, of, since)?.unwrap_or(now);
+        return Ok(Tried::Locked { until: oldest.plus_ms(TRIES_WINDOW_MS) });
+    }
+    tries::note(tx, &lane.subject, &lane.lane, now)?;
+    if let Some(address) = &lane.address {
+        tries::note(tx, address, address, now)?;
+    }
+    Ok(Tried::Go { left: TRIES_MAX - used - 1 })
+}
+
+/// Forgets the tries of a lane: the last one was right.
+pub fn forget_tries(tx: &mut Tx<'_>, lane: &Lane) -> Result<(), DbError> {
+    tries::forget(tx, &lane.subject, &lane.lane)
+}
+
+/// Tells the account that somebody used up the tries at one of its people.
+pub fn record_exhausted(tx: &mut Tx<'_>, moment: &Moment, member: &Member) -> Result<(), DbError> {
+    let after = json!({ "email": member.email.as_str(), "minutes": TRIES_WINDOW_MS / 60_000 });
+    let happened = Happened::new(Kind::ProofsExhausted, json!({}), after);
+    moment.record(tx, member.account, member.id.to_string(), happened)
+}
+
+/// Judges an authenticator's code of a member and keeps what comes of it. The tries are noted by
+/// the caller in the same transaction, which must stand whatever the judgement is.
+pub fn judge_code(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    member: &Member,
+    code: &str,
+) -> Result<Judged, Error> {
+    let seals = &moment.realm.rules.seals;
+    let locked = members::lock(tx, seals, member.account, member.id)?;
+    let mut member = locked.ok_or(Error::NotFound("member"))?;
+    let Some(totp) = member.totp.take() else { return Ok(Judged::Wrong) };
+    let place = authenticator::sealing_place(member.id);
+    let seed = moment.keys.secrets.unseal(&totp.sealed, &place).map_err(DbError::broken)?;
+    let matched = authenticator::matched_step(&seed, code, moment.now);
+    let (totp, judged) = totp.judge(matched, moment.now);
+    member.totp = Some(totp);
+    members::save(tx, seals, &member)?;
+    Ok(judged)
+}
+
+/// What a proof is for: an act, and what it is done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purpose {
+    /// The act's word.
+    pub act: String,
+    /// What it is done to.
+    pub subject: String,
+}
+
+impl Purpose {
+    /// A purpose.
+    pub fn new(act: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self { act: act.into(), subject: subject.into() }
+    }
+}
+
+/// Keeps a proof for its purpose, for some minutes.
+pub fn keep(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    session: SessionId,
+    purpose: &Purpose,
+    method: StepUp,
+) -> Result<(), DbError> {
+    let seals = &moment.realm.rules.seals;
+    let proof = proofs::Proof {
+        session,
+        act: purpose.act.clone(),
+        subject: purpose.subject.clone(),
+        method,
+        at: moment.now,
+    };
+    proofs::save(tx, seals, &proof)
+}
+
+/// Uses up the proof that was kept for a purpose, if it is fresh. Inside the act's own transaction:
+/// an act that does not happen uses nothing up.
+pub fn take(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    session: SessionId,
+    purpose: &Purpose,
+) -> Result<Option<StepUp>, DbError> {
+    let since = moment.now.plus_ms(-PROOF_MS);
+    let seals = &moment.realm.rules.seals;
+    proofs::take(tx, seals, session, &purpose.act, &purpose.subject, since)
+}
+
+/// Whether a proof is kept that [`take`] would use.
+pub fn is_kept(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    session: SessionId,
+    purpose: &Purpose,
+) -> Result<bool, DbError> {
+    let since = moment.now.plus_ms(-PROOF_MS);
+    let seals = &moment.realm.rules.seals;
+    let found = proofs::find(tx, seals, session, &purpose.act, &purpose.subject, since)?;
+    Ok(found.is_some())
+}
+
+/// Notes that a recovery code was used, exactly once.
+pub fn use_recovery_code(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    member: &Member,
+    hash: &str,
+) -> Result<bool, Error> {
+    if !members::use_code(tx, member.id, hash, moment.now)? {
+        return Ok(false);
+    }
+    let left = members::codes(tx, member.id)?.len();
+    let after = json!({ "email": member.email.as_str(), "codes_left": left });
+    let happened = Happened::new(Kind::RecoveryCodeUsed, json!({}), after);
+    moment.record(tx, member.account, member.id.to_string(), happened)?;
+    Ok(true)
+}
+
+/// Whether a browser is one that the member signed in from before.
+pub fn knows_device(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    member: &Member,
+    device: &[u8],
+) -> Result<bool, DbError> {
+    let since = moment.now.plus_ms(-keyway_domain::limits::DEVICE_MS);
+    sessions::knows(tx, device, member.id, since)
+}

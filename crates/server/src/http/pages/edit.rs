@@ -1,0 +1,262 @@
+//! Changing what a credential may do, its name, its end, and who has care of it. The secret stays.
+
+use http::StatusCode;
+use keyway_domain::grant::Grant;
+use keyway_domain::id::MemberId;
+use keyway_domain::lifecycle::Edit;
+use keyway_domain::member::Member;
+use keyway_domain::scheme::{Act, Kind, KindGrant, Scheme};
+use maud::{Markup, html};
+
+use super::key::{self, Loaded};
+use super::limits::{Before, addresses, expiry, expiry_fields, owner_field};
+use super::new_key::{forget_roster, people, restored};
+use super::problems::{Problems, Stop, Trouble};
+use super::reply;
+use super::step_up::{Asked, Dialog, Next, again, asked};
+use super::ui::{self, Field};
+use super::visit::Visit;
+use super::{Answer, grants, icons, layout};
+use crate::commands::credentials::{self as commands, Change};
+use crate::commands::team;
+use crate::http::Reply;
+
+/// What a form of a change needs.
+struct Case<'s> {
+    visit: &'s Visit,
+    scheme: &'s Scheme,
+    loaded: Loaded,
+    kind: &'s Kind,
+    act: Act,
+    asked: Asked,
+    people: Vec<Member>,
+}
+
+impl<'s> Case<'s> {
+    async fn open(visit: &'s Visit, scheme: &'s Scheme, act: Act) -> Result<Self, Stop> {
+        let (loaded, kind) = key::load_for(visit, scheme, act).await?;
+        let asked = asked(visit, &loaded.wanted(kind, act)).await?;
+        let people = people(visit).await?;
+        Ok(Self { visit, scheme, loaded, kind, act, asked, people })
+    }
+
+    /// The credential as it was when the form was made: a change in between is told, not undone.
+    fn version(&self) -> Markup {
+        let typed = self.visit.fields.given("version").filter(|_| self.visit.is_post());
+        let version =
+            typed.map_or_else(|| self.loaded.credential.version.to_string(), str::to_owned);
+        html! { input type="hidden" name="version" value=(version); }
+    }
+
+    /// Refuses a form that was made from an older state.
+    fn is_fresh(&self) -> Result<(), Problems> {
+        let version = self.loaded.credential.version.to_string();
+        if self.visit.fields.text("version") == version {
+            return Ok(());
+        }
+        let message = "Somebody changed it after you opened this form. Your changes are still here, beside what is true now: open the form again to take that over, or look at its history.";
+        Err(Problems::one(StatusCode::CONFLICT, "", message))
+    }
+
+    async fn change(&self, change: Change, done: &str) -> Result<Reply, Trouble> {
+        self.is_fresh()?;
+        let signed = self.visit.signed()?;
+        let (account, id) = (signed.account.id, self.loaded.credential.id);
+        let version = self.loaded.credential.version;
+        let to = format!("{}?done={done}", self.loaded.path());
+        let wanted = self.loaded.wanted(self.kind, self.act);
+        self.visit
+            .act(Some(wanted), move |tx, moment| {
+                let changed = commands::change(tx, moment, account, id, change.clone())?;
+                if changed.version > version + 1 {
+                    let message =
+                        "somebody changed it at the same moment; open the form again".to_owned();
+                    return Err(crate::commands::Error::Conflict { code: "changed", message });
+                }
+                Ok(Next::to(to.clone()))
+            })
+            .await
+    }
+
+    fn page(&self, title: &str, body: &Markup) -> Markup {
+        let credential = &self.loaded.credential;
+        let body = html! {
+            div.head {
+                div {
+                    (layout::crumbs(self.scheme, credential.environment, &self.loaded.link()))
+                    div.row { p.t-title { bdi { (credential.name) } } (ui::environment_badge(self.scheme, credential.environment)) }
+                }
+            }
+            (restored(self.visit))
+            (body)
+        };
+        layout::page(self.visit, title, Some(layout::Nav::Keys), &body)
+    }
+
+    fn dialog(&self, title: &str, body: &Markup, problems: &Problems) -> Markup {
+        let dialog = Dialog {
+            title: title.to_owned(),
+            about: html! { (ui::hint(self.loaded.hint())) },
+            back: self.loaded.path(),
+            body: html! { (self.version()) (body) (self.asked.show(problems)) },
+            keep: "Cancel",
+            button: html! { "Save" },
+            class: "primary",
+        };
+        self.page(title, &dialog.show(self.visit, problems))
+    }
+}
+
+macro_rules! form_pages {
+    ($($form:ident, $submit:ident, $act:expr, $view:path, $attempt:path;)*) => {$(
+        pub(crate) async fn $form(visit: Visit) -> Answer {
+            let scheme = std::sync::Arc::clone(&visit.app().platform.rules.scheme);
+            let case = Case::open(&visit, &scheme, $act).await?;
+            Ok(reply::html(StatusCode::OK, &$view(&case, &Problems::none())))
+        }
+
+        pub(crate) async fn $submit(visit: Visit) -> Answer {
+            let scheme = std::sync::Arc::clone(&visit.app().platform.rules.scheme);
+            let case = Case::open(&visit, &scheme, $act).await?;
+            if visit.fields.has("fill") {
+                return Ok(reply::html(StatusCode::OK, &$view(&case, &Problems::none())));
+            }
+            match $attempt(&case).await {
+                Ok(reply) => Ok(reply),
+                Err(trouble) => again(trouble, |problems| $view(&case, problems)),
+            }
+        }
+    )*};
+}
+
+form_pages! {
+    form, submit, Act::Edit, view, edit;
+    rename_form, rename, Act::Rename, rename_view, renaming;
+    expire_form, expire, Act::Expire, expire_view, expiring;
+    owner_form, owner, Act::Rename, owner_view, owning;
+}
+
+fn typed_grant(case: &Case) -> Grant {
+    let present = case.loaded.credential.grant;
+    grants::shown(&case.visit.fields, case.kind, case.scheme, Some(present))
+}
+
+fn view(case: &Case, problems: &Problems) -> Markup {
+    let credential = &case.loaded.credential;
+    let grant = typed_grant(case);
+    let present: Vec<String> = credential.addresses.iter().map(ToString::to_string).collect();
+    let typed = case.visit.fields.has("addresses");
+    let listed =
+        if typed { case.visit.fields.text("addresses").to_owned() } else { present.join("\n") };
+    let problem = problems.of("addresses");
+    let last_day = case.loaded.last_hour(None, case.visit.now);
+    let body = html! {
+        form.split method="post" data-grants {
+            (layout::marks(case.visit))
+            (case.version())
+            button.vh tabindex="-1" aria-hidden="true" { "Save" }
+            div.card {
+                section.sect aria-labelledby="s0" {
+                    h1.lg id="s0" { "Edit access" }
+                    (problems.summary())
+                    p.muted { "The secret stays as it is. What you take away is refused from the answer on." }
+                }
+                @if matches!(case.kind.grants, KindGrant::Chosen { .. }) {
+                    section.sect aria-labelledby="s2" {
+                        h2.lg id="s2" { "What it may do" }
+                        (grants::form(case.kind, case.scheme, grant, problems))
+                    }
+                }
+                section.sect aria-labelledby="s3" {
+                    h2.lg id="s3" { "Limits" }
+                    div.field {
+                        label for="addresses" { "Allowed IP addresses " span.opt { "(optional)" } }
+                        textarea.mono id="addresses" name="addresses" rows="3" aria-invalid=[problem.map(|_| "true")]
+                            aria-describedby={ @if problem.is_some() { "addresses-e " } "addresses-h" } { (listed) }
+                        @if let Some(problem) = problem { span.err id="addresses-e" { (icons::WARN) (problem) } }
+                        span.hint id="addresses-h" { "One address or CIDR range in a line; from anywhere if you leave it empty." }
+                    }
+                }
+                @if case.asked.is_needed() {
+                    section.sect aria-labelledby="s4" { h2.lg id="s4" { "Confirm it is you" } (case.asked.show(problems)) }
+                }
+            }
+            aside aria-label="Summary" {
+                div.card {
+                    header { h2 { "It will" } (ui::environment_badge(case.scheme, credential.environment)) }
+                    div.body.stack {
+                        div data-sum { (grants::words(grant, case.scheme)) }
+                        @if grant != credential.grant {
+                            hr;
+                            h3 { "What changes" }
+                            (grants::diff(credential.grant, grant, case.scheme))
+                        }
+                        p.small.muted { (ui::count(last_day, "request", "requests")) " in the last hour. Requests that need what you take away will be refused." }
+                        @if case.asked.is_possible() { button.btn.primary.wide { "Save access" } }
+                        a.btn.wide href=(case.loaded.path()) { "Cancel" }
+                    }
+                }
+            }
+        }
+    };
+    case.page("Edit access", &body)
+}
+
+async fn edit(case: &Case<'_>) -> Result<Reply, Trouble> {
+    let grant = grants::chosen(&case.visit.fields, case.kind, case.scheme)?;
+    let addresses = addresses(case.visit)?;
+    let credential = &case.loaded.credential;
+    let edit = Edit {
+        grant: grant.filter(|grant| *grant != credential.grant),
+        addresses: (addresses != credential.addresses).then_some(addresses),
+        rate: None,
+    };
+    if edit.grant.is_none() && edit.addresses.is_none() {
+        return Err(Problems::field("", "Nothing is changed yet.").into());
+    }
+    case.change(Change::Edit(edit), "edited").await
+}
+
+fn rename_view(case: &Case, problems: &Problems) -> Markup {
+    let typed = case.visit.fields.given("name");
+    let name = typed.unwrap_or(&case.loaded.credential.name);
+    let field =
+        Field::new("name", "Name", name).hint("You will look for this name in an incident.");
+    case.dialog("Rename", &field.show(problems), problems)
+}
+
+async fn renaming(case: &Case<'_>) -> Result<Reply, Trouble> {
+    case.change(Change::Rename(case.visit.fields.text("name").to_owned()), "renamed").await
+}
+
+fn expire_view(case: &Case, problems: &Problems) -> Markup {
+    let present = Before::Ends(case.loaded.credential.expires_at);
+    let body = expiry_fields(case.visit, case.kind, present, problems);
+    case.dialog("Change expiry", &body, problems)
+}
+
+async fn expiring(case: &Case<'_>) -> Result<Reply, Trouble> {
+    let at = expiry(case.visit, case.kind)?;
+    case.change(Change::Expire(at), "expiry").await
+}
+
+fn owner_view(case: &Case, problems: &Problems) -> Markup {
+    let owner = case.loaded.owner.as_ref().map(|owner| owner.id);
+    case.dialog("Change owner", &owner_field(&case.people, owner), problems)
+}
+
+async fn owning(case: &Case<'_>) -> Result<Reply, Trouble> {
+    let to = MemberId::parse(case.visit.fields.text("owner"));
+    let to = to.ok_or_else(|| Problems::field("owner", "Choose a person."))?;
+    let signed = case.visit.signed()?;
+    let (account, id) = (signed.account.id, case.loaded.credential.id);
+    let next = format!("{}?done=owner", case.loaded.path());
+    let wanted = case.loaded.wanted(case.kind, Act::Rename);
+    case.visit
+        .act(Some(wanted), move |tx, moment| {
+            team::give_care(tx, moment, account, id, to)?;
+            Ok(Next::to(next.clone()))
+        })
+        .await
+        .inspect(|_| forget_roster(case.visit))
+}

@@ -1,0 +1,165 @@
+//! Events as a person says them: a title, what changed, and who did it.
+
+use keyway_domain::actor::{Actor, StepUp};
+use keyway_domain::event::Event;
+use keyway_domain::scheme::Scheme;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::icons::{self, Icon};
+
+/// An event, said.
+pub(crate) struct Told {
+    pub(crate) icon: Icon,
+    pub(crate) class: &'static str,
+    pub(crate) title: String,
+    pub(crate) detail: Markup,
+    pub(crate) by: String,
+}
+
+/// Titles and pictures by an event's name.
+const KNOWN: &[(&str, &str, &str, Icon)] = &[
+    ("account.created", "Account created", "ok", icons::PLUS),
+    ("account.updated", "Account renamed", "", icons::EDIT),
+    ("account.suspended", "Account suspended", "warn", icons::WARN),
+    ("account.resumed", "Account let in again", "ok", icons::CHECK),
+    ("api_key.created", "Created", "ok", icons::PLUS),
+    ("api_key.imported", "Imported", "ok", icons::PLUS),
+    ("api_key.duplicated", "Created as a copy", "ok", icons::TWICE),
+    ("api_key.revealed", "Shown again", "", icons::EYE),
+    ("api_key.rotated", "Rotated", "rot", icons::ROTATE),
+    ("api_key.regenerated", "Regenerated", "rot", icons::ROTATE),
+    ("api_key.rotation_finished", "Rotation window ended", "rot", icons::CHECK),
+    ("api_key.overlap_extended", "Rotation window extended", "rot", icons::CLOCK),
+    ("api_key.rolled_back", "Rolled back", "warn", icons::BACK),
+    ("api_key.updated", "Changed", "", icons::EDIT),
+    ("api_key.owner_changed", "Owner changed", "", icons::TEAM),
+    ("api_key.revoked", "Revoked", "warn", icons::BIN),
+    ("api_key.deleted", "Deleted", "warn", icons::BIN),
+    ("member.invited", "Invited", "", icons::MAIL),
+    ("member.invitation_withdrawn", "Invitation withdrawn", "", icons::MAIL),
+    ("member.joined", "Joined", "ok", icons::TEAM),
+    ("member.role_changed", "Role changed", "", icons::TEAM),
+    ("member.removed", "Removed", "warn", icons::TEAM),
+    ("member.renamed", "Name changed", "", icons::EDIT),
+    ("member.password_changed", "Password changed", "", icons::LOCK),
+    ("member.password_reset_asked", "New password asked for", "", icons::LOCK),
+    ("member.password_reset", "Password reset", "warn", icons::LOCK),
+    ("member.factor_added", "Authenticator added", "ok", icons::SHIELD),
+    ("member.factor_removed", "Authenticator removed", "warn", icons::SHIELD),
+    ("member.recovery_codes_made", "New recovery codes", "", icons::SHIELD),
+    ("member.recovery_code_used", "Recovery code used", "warn", icons::SHIELD),
+    ("member.tries_exhausted", "Too many wrong passwords or codes", "warn", icons::WARN),
+    ("session.started", "Signed in", "", icons::LOCK),
+    ("session.ended", "Signed out", "", icons::LEAVE),
+    ("settings.updated", "Settings changed", "", icons::GEAR),
+];
+
+/// The title of an event's name; of one from a newer version, the name.
+pub(crate) fn title(kind: &str) -> String {
+    let known = KNOWN.iter().find(|(name, ..)| *name == kind);
+    known.map_or_else(|| kind.to_owned(), |(_, title, ..)| (*title).to_owned())
+}
+
+/// Every title, for a choice of them.
+pub(crate) fn titles() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KNOWN.iter().map(|(name, title, ..)| (*name, *title))
+}
+
+/// An event, said.
+pub(crate) fn event(event: &Event, scheme: &Scheme) -> Told {
+    let known = KNOWN.iter().find(|(name, ..)| *name == event.kind);
+    let (class, icon) = known.map_or(("", icons::INFO), |(_, _, class, icon)| (*class, *icon));
+    let detail = html! { (diff(&event.before, &event.after, scheme)) };
+    Told { icon, class, title: title(&event.kind), detail, by: by(event) }
+}
+
+/// Who did it, and how it was confirmed.
+pub(crate) fn by(event: &Event) -> String {
+    let who = actor(&event.actor);
+    match event.step_up {
+        Some(StepUp::Password) => format!("{who}, password confirmed"),
+        Some(StepUp::Otp) => format!("{who}, code confirmed"),
+        None => who,
+    }
+}
+
+/// Who acts, in a few words.
+pub(crate) fn actor(actor: &Actor) -> String {
+    match actor {
+        Actor::Operator { token } if token == "local" => "The platform, at its machine".to_owned(),
+        Actor::Operator { .. } => "The platform, by its API".to_owned(),
+        Actor::Member { member, token: None, .. } => member.clone(),
+        Actor::Member { member, token: Some(_), .. } => format!("{member}, by the platform's API"),
+        Actor::System => "System".to_owned(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => instant(text),
+        Value::Array(list) if list.is_empty() => "none".to_owned(),
+        Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            let parts = map.iter().map(|(name, value)| format!("{name}: {}", text(value)));
+            parts.collect::<Vec<_>>().join("; ")
+        }
+        value => value.to_string(),
+    }
+}
+
+/// An instant as people write it; any other text as it is.
+fn instant(text: &str) -> String {
+    let at = keyway_domain::time::Time::parse(text).filter(|_| text.ends_with('Z'));
+    at.map_or_else(|| text.to_owned(), keyway_domain::time::Time::to_minute_text)
+}
+
+/// What changed, field by field.
+fn diff(before: &Value, after: &Value, scheme: &Scheme) -> Markup {
+    let _ = scheme;
+    let empty = serde_json::Map::new();
+    let before = before.as_object().unwrap_or(&empty);
+    let after = after.as_object().unwrap_or(&empty);
+    let names = after.keys().chain(before.keys().filter(|name| !after.contains_key(*name)));
+    html! {
+        span.diff {
+            @for name in names.filter(|name| *name != "email" || after.len() + before.len() == 1) {
+                @let (was, is) = (before.get(name), after.get(name));
+                @if was != is {
+                    (name.replace('_', " ")) " "
+                    @if let Some(was) = was.filter(|was| !was.is_null()) { del { (text(was)) } " " }
+                    @if let Some(is) = is { ins { (text(is)) } " " }
+                }
+            }
+        }
+    }
+}
+
+/// What was done, above the page that one comes to afterwards.
+pub(crate) fn done(what: &str) -> Markup {
+    let message = match what {
+        "rolledback" => {
+            "Rolled back. The previous secret is the only one; the new one is refused everywhere."
+        }
+        "finished" => "The window has ended. Only the current secret is accepted.",
+        "extended" => "The previous secret has more time.",
+        "edited" => "The access has changed. The secret stays as it is.",
+        "renamed" => "It has another name.",
+        "expiry" => "The expiry has changed.",
+        "owner" => "Somebody else has care of it.",
+        "revoked" => "Revoked. It is refused everywhere from now on.",
+        "deleted" => "Deleted. It is refused everywhere from now on.",
+        "saved" => "Saved.",
+        "invited" => "The invitation is on its way.",
+        "withdrawn" => "The invitation is good no longer.",
+        "role" => "The role has changed, from now on.",
+        "removed" => "Removed. Their sessions have ended; nothing they had care of has.",
+        "ended" => "That session has ended.",
+        "password" => "Your password has changed. Every other browser was signed out.",
+        "factor" => "The authenticator app is on.",
+        "nofactor" => "The authenticator app is removed.",
+        _ => return html! {},
+    };
+    html! { div.note.ok role="status" { (icons::CHECK) div { b { (message) } } } }
+}

@@ -1,0 +1,141 @@
+//! Reads many credentials at once: two scans in the order of the id, merged.
+
+use keyway_domain::credential::Credential;
+use keyway_domain::id::AccountId;
+
+use super::{HEAD, Head, Rules, SECRET, checked, read_head, read_secret};
+use crate::accounts::OPERATOR;
+use crate::db::Tx;
+use crate::value::{Columns, DbError, Value};
+
+/// Whose credentials are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Realm {
+    /// The merchants'.
+    Platform,
+    /// The operator's own tokens.
+    Operator,
+}
+
+/// Credentials of one page: enough to make its two queries cheap.
+const LOAD_PAGE: i64 = 10_000;
+
+/// Reads every credential of a realm, one at a time; of a row that can't be trusted, its id and
+/// why.
+pub fn each(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    realm: Realm,
+    each: impl FnMut(Result<Credential, (String, DbError)>),
+) -> Result<(), DbError> {
+    let whose = match realm {
+        Realm::Platform => "account_id <> $1",
+        Realm::Operator => "account_id = $1",
+    };
+    let scans = Scans {
+        heads: format!("{HEAD} WHERE {whose} AND id > $2 ORDER BY id LIMIT $3"),
+        secrets: format!(
+            "{SECRET} WHERE credential_id >= $1 AND credential_id <= $2
+             ORDER BY credential_id, number"
+        ),
+        account: OPERATOR.to_string(),
+        secrets_by_account: false,
+    };
+    scans.run(tx, rules, each)
+}
+
+/// Reads an account's credentials that were not deleted, one at a time, the oldest first; of a row
+/// that can't be trusted, its id and why.
+pub fn each_of_account(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    account: AccountId,
+    each: impl FnMut(Result<Credential, (String, DbError)>),
+) -> Result<(), DbError> {
+    let scans = Scans {
+        heads: format!(
+            "{HEAD} WHERE account_id = $1 AND id > $2 AND status <> 'deleted'
+             ORDER BY id LIMIT $3"
+        ),
+        // Between the first and the last id lie the secrets of every other account.
+        secrets: format!(
+            "{SECRET} WHERE credential_id IN (
+                 SELECT id FROM credentials
+                 WHERE account_id = $3 AND id >= $1 AND id <= $2 AND status <> 'deleted')
+             ORDER BY credential_id, number"
+        ),
+        account: account.to_string(),
+        secrets_by_account: true,
+    };
+    scans.run(tx, rules, each)
+}
+
+/// The two scans of a load: credentials after an id, and the secrets between two ids.
+struct Scans {
+    /// `$1` is the account, `$2` the id, `$3` how many.
+    heads: String,
+    /// `$1` and `$2` are the first and the last id; `$3` is the account, if it is asked for.
+    secrets: String,
+    account: String,
+    secrets_by_account: bool,
+}
+
+/// Credentials by the text of their id, in its order; or why one can't be read.
+type Page = Vec<(String, Result<Head, DbError>)>;
+
+impl Scans {
+    /// Both tables are kept in the order of the id, so that a page of one meets the other's.
+    fn run(
+        &self,
+        tx: &mut Tx<'_>,
+        rules: &Rules,
+        mut each: impl FnMut(Result<Credential, (String, DbError)>),
+    ) -> Result<(), DbError> {
+        let mut after = String::new();
+        loop {
+            let mut page = Page::new();
+            let values =
+                [self.account.as_str().into(), after.as_str().into(), Value::Integer(LOAD_PAGE)];
+            tx.each(&self.heads, &values, |row| {
+                page.push((row.text(0)?.to_owned(), read_head(rules, row)));
+                Ok(())
+            })?;
+            let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
+                return Ok(());
+            };
+            let mut bounds = vec![first.as_str().into(), last.as_str().into()];
+            if self.secrets_by_account {
+                bounds.push(self.account.as_str().into());
+            }
+            after.clone_from(last);
+            let mut place = 0;
+            tx.each(&self.secrets, &bounds, |row| add_secret(&mut page, &mut place, row))?;
+            for (id, head) in page {
+                let head = head.map(|mut head| {
+                    // Newest first, as they are sealed.
+                    head.credential.secrets.reverse();
+                    head
+                });
+                each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
+            }
+        }
+    }
+}
+
+/// Gives a secret to its credential, which is at `place` in the page or after it.
+fn add_secret(page: &mut Page, place: &mut usize, row: &dyn Columns) -> Result<(), DbError> {
+    let id = row.text(8)?;
+    while page.get(*place).is_some_and(|(head, _)| head.as_str() < id) {
+        *place += 1;
+    }
+    let Some((_, head)) = page.get_mut(*place).filter(|(head, _)| head == id) else {
+        // A secret of a credential that is not asked for, between those that are.
+        return Ok(());
+    };
+    match (read_secret(row), &mut *head) {
+        (Ok(secret), Ok(head)) => head.credential.secrets.push(secret),
+        (Err(error), head) => *head = Err(error),
+        (Ok(_), Err(_)) => {}
+    }
+    Ok(())
+}
