@@ -8,6 +8,7 @@ mod fill;
 mod load;
 mod memory;
 mod over_http;
+mod pages;
 mod pieces;
 mod report;
 mod server;
@@ -38,7 +39,8 @@ pub(crate) struct Plan {
     sections: Vec<String>,
 }
 
-const SECTIONS: [&str; 7] = ["engine", "pieces", "http", "flood", "memory", "start", "writes"];
+const SECTIONS: [&str; 8] =
+    ["engine", "pieces", "http", "flood", "memory", "start", "writes", "pages"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -87,6 +89,7 @@ fn run(plan: &Plan) -> Result<(), Failure> {
             "flood" => over_http::measure_flood(plan, &mut report)?,
             "memory" => memory::measure(plan, &mut report)?,
             "start" => start::measure(plan, &mut report)?,
+            "pages" => pages::measure(plan, &mut report)?,
             _ => writes::measure(plan, &mut report)?,
         }
     }

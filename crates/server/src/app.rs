@@ -1,8 +1,11 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
+
+use ipnet::IpNet;
 
 use keyway_domain::actor::Actor;
 use keyway_domain::id::AccountId;
@@ -65,6 +68,19 @@ pub struct App {
     pub turns: Turns,
 }
 
+/// Whether strangers may sign up an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum SignUp {
+    /// They may not: the platform makes the accounts.
+    #[default]
+    Closed,
+    /// By a link that is mailed to them. Nobody learns which addresses are known, and nobody takes
+    /// one that is not theirs.
+    Verified,
+    /// At once, which tells whether an address is known. For trying things out.
+    Open,
+}
+
 /// How people reach the dashboard.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
@@ -72,12 +88,28 @@ pub struct Site {
     /// they ask. Cookies are for encrypted connections only when this says `https`.
     pub public_url: Option<String>,
     /// Whether strangers may sign up an account.
-    pub sign_up: bool,
+    pub sign_up: SignUp,
     /// Where mail is put as files, while there is no mail server.
     pub mailbox: Option<PathBuf>,
+    /// Proxies whose word on where a request comes from is taken (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where the public listener is bound, once it is.
+    pub bound: OnceLock<SocketAddr>,
 }
 
 impl Site {
+    /// Where links lead: the address that is configured, or the one that is listened on.
+    pub fn base_url(&self) -> String {
+        if let Some(url) = &self.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        match self.bound.get() {
+            Some(bound) if !bound.ip().is_unspecified() => format!("http://{bound}"),
+            Some(bound) => format!("http://localhost:{}", bound.port()),
+            None => "http://localhost".to_owned(),
+        }
+    }
+
     /// Whether browsers reach it over TLS.
     pub fn is_secure(&self) -> bool {
         self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))

@@ -13,7 +13,7 @@ pub mod team;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use keyway_domain::actor::{Actor, NotPermitted, Permit, StepUp, admit};
+use keyway_domain::actor::{Actor, NotPermitted, Permit, Role, StepUp, admit};
 use keyway_domain::event::{Event, Happened};
 use keyway_domain::id::{AccountId, EventId};
 use keyway_domain::lifecycle::Refusal;
@@ -111,6 +111,11 @@ impl Moment {
             token: None,
         };
         Self { actor, ..self.clone() }
+    }
+
+    /// Whether a role may change who is in the team.
+    pub fn may_manage(&self, role: Role) -> bool {
+        self.realm.rules.scheme.people.manage.contains(&role)
     }
 
     fn permit(&self, kind: &Kind, act: Act) -> Result<Permit, NotPermitted> {

@@ -55,6 +55,32 @@ impl Letter {
         }
     }
 
+    /// Leads to a new account.
+    pub fn sign_up(to: &Email, company: &str, url: &str) -> Self {
+        Self {
+            to: to.to_string(),
+            subject: "Your new account".to_owned(),
+            text: format!(
+                "Somebody, probably you, signed up {company} with {to}.\n\n\
+                 Open this page within a day, and confirm it there:\n{url}\n\n\
+                 If it was not you, ignore this mail; there is no account then.\n"
+            ),
+        }
+    }
+
+    /// Tells somebody who signs up again that they are there.
+    pub fn known_already(to: &Email, url: &str) -> Self {
+        Self {
+            to: to.to_string(),
+            subject: "You have an account already".to_owned(),
+            text: format!(
+                "Somebody, probably you, signed up with {to}, which signs in to an account already.\n\n\
+                 Sign in, or choose a new password, here:\n{url}/sign-in\n\n\
+                 If it was not you, ignore this mail; nothing has changed.\n"
+            ),
+        }
+    }
+
     /// Puts it into the outbox.
     pub fn post(
         &self,

@@ -1,7 +1,7 @@
 //! Passwords: which are good enough, and hashing them on a bounded pool.
 //!
 //! A hash costs about 30 ms of a core and 19 MiB. Verification shares the machine, so at most
-//! [`HASHES_AT_ONCE`] run, a few wait, and the rest are told to come back.
+//! [`HASHES_AT_ONCE`] and one new one run, a few wait, and the rest are told to come back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,13 +10,15 @@ use argon2::password_hash::phc::{ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
 use keyway_domain::limits::{PASSWORD_ALONE_CHARS_MIN, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 use keyway_secret::{Entropy as _, OsEntropy, SecretText, signature_matches};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 /// Hashes that run at the same moment.
 const HASHES_AT_ONCE: usize = 2;
-/// Hashes that wait for their turn: two seconds of work.
-const HASHES_WAITING_MAX: usize = 64;
+/// Checks that wait for their turn: two seconds of work.
+const CHECKS_WAITING_MAX: usize = 64;
+/// New hashes that wait for theirs.
+const MAKES_WAITING_MAX: usize = 16;
 /// Argon2id with 19 MiB, two passes, one lane (OWASP; ASVS 5.0 appendix C).
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
@@ -34,22 +36,78 @@ pub struct Busy;
 #[derive(Clone)]
 pub struct Passwords {
     key: Zeroizing<[u8; 32]>,
-    running: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    /// Looking at what somebody typed. Apart from making hashes, so that nobody who makes many
+    /// keeps others from signing in.
+    checks: Line,
+    makes: Line,
     /// What is checked in place of the hash of somebody who is not there: as much work, no match.
     nobody: Arc<str>,
+}
+
+/// So many at once, so many waiting.
+#[derive(Clone)]
+struct Line {
+    running: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
+}
+
+/// A place on a core for one hash. Taken before a try is counted: who is told to come back has not
+/// used one up. It is given back when the hash is done, whether or not anybody still waits for it.
+pub struct Slot {
+    passwords: Passwords,
+    held: Held,
+}
+
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+impl Line {
+    fn new(running: usize, waiting_max: usize) -> Self {
+        Self { running: Arc::new(Semaphore::new(running)), waiting: Arc::default(), waiting_max }
+    }
+
+    async fn take(&self) -> Result<Held, Busy> {
+        let place = Place(Arc::clone(&self.waiting));
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
+            return Err(Busy);
+        }
+        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Busy)?;
+        Ok(Held { _permit: permit, _place: place })
+    }
+}
+
+impl Held {
+    /// Runs the work on a thread of its own, which holds the place until it is done.
+    async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let run = move || {
+            let done = work();
+            drop(self);
+            done
+        };
+        tokio::task::spawn_blocking(run).await.map_err(|_| Busy)
+    }
 }
 
 impl Passwords {
     /// A pool that hashes under a key.
     pub fn new(key: &Zeroizing<[u8; 32]>) -> Self {
-        let nobody = print(&[0; SALT_BYTES], &[0; HASH_BYTES]);
         Self {
             key: key.clone(),
-            running: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
-            waiting: Arc::default(),
-            nobody: nobody.into(),
+            checks: Line::new(HASHES_AT_ONCE, CHECKS_WAITING_MAX),
+            makes: Line::new(1, MAKES_WAITING_MAX),
+            nobody: print(&[0; SALT_BYTES], &[0; HASH_BYTES]).into(),
         }
+    }
+
+    /// Waits for a place to look at a password.
+    pub async fn slot(&self) -> Result<Slot, Busy> {
+        Ok(Slot { held: self.checks.take().await?, passwords: self.clone() })
     }
 
     /// The hash of a password, with a salt of its own (PHC string format).
@@ -63,57 +121,43 @@ impl Passwords {
         let mut salt = [0; SALT_BYTES];
         OsEntropy.fill(&mut salt);
         let key = self.key.clone();
-        self.run(move || {
+        let held = self.makes.take().await?;
+        held.run(move || {
             let hash = |password: &SecretText| print(&salt, &*compute(&key, password, &salt));
             passwords.iter().map(hash).collect()
         })
         .await
     }
+}
 
+impl Slot {
     /// Whether the password has this hash. Without one, as much work for a no.
-    pub async fn holds(&self, password: SecretText, hash: Option<String>) -> Result<bool, Busy> {
-        let hash = hash.unwrap_or_else(|| self.nobody.as_ref().to_owned());
-        let found = self.find(password, vec![hash]).await?;
-        Ok(found.is_some())
+    pub async fn holds(self, password: SecretText, hash: Option<String>) -> Result<bool, Busy> {
+        let hash = hash.unwrap_or_else(|| self.passwords.nobody.as_ref().to_owned());
+        Ok(self.find(password, vec![hash]).await?.is_some())
     }
 
     /// Which of the hashes, which share one salt, the password has. As much work if there are none.
     pub async fn find(
-        &self,
+        self,
         password: SecretText,
         hashes: Vec<String>,
     ) -> Result<Option<String>, Busy> {
-        let key = self.key.clone();
-        let nobody = Arc::clone(&self.nobody);
-        self.run(move || {
-            let salt = salt_of(hashes.first().map_or(&*nobody, String::as_str));
-            let computed = print(&salt, &*compute(&key, &password, &salt));
-            let same = |hash: &String| signature_matches(hash.as_bytes(), computed.as_bytes());
-            // The stand-in for nobody is in no list, and its salt gives nobody's hash.
-            hashes.into_iter().filter(|hash| **hash != *nobody).find(same)
-        })
-        .await
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
-        let _place = Place::take(&self.waiting).ok_or(Busy)?;
-        let _permit = self.running.acquire().await.map_err(|_| Busy)?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+        let Passwords { key, nobody, .. } = self.passwords;
+        self.held
+            .run(move || {
+                let salt = salt_of(hashes.first().map_or(&*nobody, String::as_str));
+                let computed = print(&salt, &*compute(&key, &password, &salt));
+                let same = |hash: &String| signature_matches(hash.as_bytes(), computed.as_bytes());
+                // The stand-in for nobody is nobody's hash.
+                hashes.into_iter().filter(|hash| **hash != *nobody).find(same)
+            })
+            .await
     }
 }
 
-/// A place in the queue, given back when dropped.
+/// A place in a line, given back when dropped.
 struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(waiting: &Arc<AtomicUsize>) -> Option<Self> {
-        let place = Self(Arc::clone(waiting));
-        (waiting.fetch_add(1, Ordering::Relaxed) < HASHES_WAITING_MAX).then_some(place)
-    }
-}
 
 impl Drop for Place {
     fn drop(&mut self) {

@@ -64,7 +64,11 @@ pub struct Link {
 const SELECT: &str = "SELECT digest, id, purpose, account_id, member_id, email, role, \
     created_at, expires_at, used_at, seal FROM links";
 
-/// What the seal covers. Having been used needs none: it lets nobody in.
+/// A link that was used up has no seal any more: taking the mark away by hand makes it good for
+/// nothing.
+const NO_SEAL: &[u8] = b"";
+
+/// What the seal covers.
 fn sealed_bytes(digest: &[u8], link: &Link) -> Vec<u8> {
     // Nothing and the account 0 are two things.
     let maybe = |bytes: &mut Canonical, number: Option<u128>| {
@@ -101,7 +105,9 @@ fn read(seals: &RowSealer, row: &dyn Columns) -> Result<Link, DbError> {
         expires_at: Time(row.integer(8)?),
         used_at: row.maybe_integer(9)?.map(Time),
     };
-    sealed::check(seals, &sealed_bytes(row.blob(0)?, &link), row.blob(10)?, link.id)?;
+    if link.used_at.is_none() {
+        sealed::check(seals, &sealed_bytes(row.blob(0)?, &link), row.blob(10)?, link.id)?;
+    }
     Ok(link)
 }
 
@@ -141,8 +147,9 @@ pub fn find(tx: &mut Tx<'_>, seals: &RowSealer, digest: &[u8]) -> Result<Option<
 /// Uses a link up, if it is still good; true exactly once. What it is good for, [`find`] says.
 pub fn spend(tx: &mut Tx<'_>, digest: &[u8], now: Time) -> Result<bool, DbError> {
     let spent = tx.run(
-        "UPDATE links SET used_at = $2 WHERE digest = $1 AND used_at IS NULL AND expires_at > $2",
-        &[digest.into(), now.0.into()],
+        "UPDATE links SET used_at = $2, seal = $3
+         WHERE digest = $1 AND used_at IS NULL AND expires_at > $2",
+        &[digest.into(), now.0.into(), NO_SEAL.into()],
     )?;
     Ok(spent == 1)
 }
@@ -170,10 +177,10 @@ pub fn withdraw(
     now: Time,
 ) -> Result<bool, DbError> {
     let withdrawn = tx.run(
-        "UPDATE links SET used_at = $3
+        "UPDATE links SET used_at = $3, seal = $4
          WHERE account_id = $1 AND id = $2 AND purpose = 'invitation' AND used_at IS NULL
              AND expires_at > $3",
-        &[account.to_string().into(), id.to_string().into(), now.0.into()],
+        &[account.to_string().into(), id.to_string().into(), now.0.into(), NO_SEAL.into()],
     )?;
     Ok(withdrawn == 1)
 }
@@ -186,8 +193,9 @@ pub fn spend_all(
     now: Time,
 ) -> Result<u64, DbError> {
     tx.run(
-        "UPDATE links SET used_at = $3 WHERE member_id = $1 AND purpose = $2 AND used_at IS NULL",
-        &[member.to_string().into(), purpose.as_str().into(), now.0.into()],
+        "UPDATE links SET used_at = $3, seal = $4
+         WHERE member_id = $1 AND purpose = $2 AND used_at IS NULL",
+        &[member.to_string().into(), purpose.as_str().into(), now.0.into(), NO_SEAL.into()],
     )
 }
 

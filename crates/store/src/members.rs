@@ -235,7 +235,7 @@ pub fn codes(tx: &mut Tx<'_>, id: MemberId) -> Result<Vec<String>, DbError> {
 /// Uses up a recovery code; true exactly once.
 pub fn use_code(tx: &mut Tx<'_>, id: MemberId, hash: &str, now: Time) -> Result<bool, DbError> {
     let used = tx.run(
-        "UPDATE recovery_codes SET used_at = $3
+        "UPDATE recovery_codes SET used_at = $3, hash = hash || '#used'
          WHERE member_id = $1 AND hash = $2 AND used_at IS NULL",
         &[id.to_string().into(), hash.into(), now.0.into()],
     )?;

@@ -59,7 +59,10 @@ pub struct Session {
 const SELECT: &str = "SELECT digest, id, member_id, account_id, stage, device, created_at, \
     seen_at, ended_at, address, client, seal FROM sessions";
 
-/// What the seal covers. Being seen and being ended need none: neither lets anybody in.
+/// A session that was ended has no seal any more: taking the mark away by hand revives nothing.
+const NO_SEAL: &[u8] = b"";
+
+/// What the seal covers. Being seen needs none: it lets nobody in.
 fn sealed_bytes(digest: &[u8], session: &Session) -> Vec<u8> {
     let mut bytes = Canonical::of("sessions");
     bytes.bytes(digest);
@@ -86,7 +89,9 @@ fn read(seals: &RowSealer, row: &dyn Columns) -> Result<Session, DbError> {
         address: row.maybe_text(9)?.map(str::to_owned),
         client: row.maybe_text(10)?.map(str::to_owned),
     };
-    sealed::check(seals, &sealed_bytes(row.blob(0)?, &session), row.blob(11)?, session.id)?;
+    if session.ended_at.is_none() {
+        sealed::check(seals, &sealed_bytes(row.blob(0)?, &session), row.blob(11)?, session.id)?;
+    }
     Ok(session)
 }
 
@@ -152,9 +157,9 @@ pub fn seen(tx: &mut Tx<'_>, id: SessionId, now: Time) -> Result<(), DbError> {
 /// Ends a session of a member; whether there was one to end.
 pub fn end(tx: &mut Tx<'_>, member: MemberId, id: SessionId, now: Time) -> Result<bool, DbError> {
     let ended = tx.run(
-        "UPDATE sessions SET ended_at = $3
+        "UPDATE sessions SET ended_at = $3, seal = $4
          WHERE member_id = $1 AND id = $2 AND ended_at IS NULL",
-        &[member.to_string().into(), id.to_string().into(), now.0.into()],
+        &[member.to_string().into(), id.to_string().into(), now.0.into(), NO_SEAL.into()],
     )?;
     Ok(ended == 1)
 }
@@ -167,9 +172,14 @@ pub fn end_all(
     now: Time,
 ) -> Result<u64, DbError> {
     tx.run(
-        "UPDATE sessions SET ended_at = $3
+        "UPDATE sessions SET ended_at = $3, seal = $4
          WHERE member_id = $1 AND ended_at IS NULL AND ($2 IS NULL OR id <> $2)",
-        &[member.to_string().into(), except.map(|id| id.to_string()).into(), now.0.into()],
+        &[
+            member.to_string().into(),
+            except.map(|id| id.to_string()).into(),
+            now.0.into(),
+            NO_SEAL.into(),
+        ],
     )
 }
 

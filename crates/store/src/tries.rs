@@ -3,7 +3,7 @@
 use keyway_domain::time::Time;
 
 use crate::db::Tx;
-use crate::value::DbError;
+use crate::value::{DbError, Value};
 
 /// Notes a try at `subject` from `lane`, before it is looked at.
 pub fn note(tx: &mut Tx<'_>, subject: &[u8], lane: &[u8], now: Time) -> Result<(), DbError> {
@@ -39,6 +39,23 @@ pub fn oldest(
         &[subject.into(), lane.into(), since.0.into()],
         |row| Ok(Time(row.integer(0)?)),
     )
+}
+
+/// Forgets the newest try of a lane.
+pub fn forget_newest(tx: &mut Tx<'_>, subject: &[u8], lane: &[u8]) -> Result<(), DbError> {
+    let values: [Value; 2] = [subject.into(), lane.into()];
+    let newest = tx.first(
+        "SELECT at, number FROM tries WHERE subject = $1 AND lane = $2
+         ORDER BY at DESC, number DESC LIMIT 1",
+        &values,
+        |row| Ok((row.integer(0)?, row.integer(1)?)),
+    )?;
+    let Some((at, number)) = newest else { return Ok(()) };
+    tx.run(
+        "DELETE FROM tries WHERE subject = $1 AND lane = $2 AND at = $3 AND number = $4",
+        &[subject.into(), lane.into(), at.into(), number.into()],
+    )?;
+    Ok(())
 }
 
 /// Forgets the tries at `subject` from `lane`: the last one was right.

@@ -29,7 +29,8 @@ export async function inWorld(world, name, run) {
  */
 export function suite(scheme, tests, { modes = [true, false], apart = false } = {}) {
   const describeModes = (title, scripts) =>
-    describe(title, () => {
+    // Not what the outer one says: tests of one world share its pages.
+    describe(title, { concurrency: 1 }, () => {
       let world;
       before(async () => (world = await World.start(scheme)), { timeout: START_SECONDS * 1000 });
       after(() => world?.stop());

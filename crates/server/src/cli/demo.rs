@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use super::Failure;
 use super::output::Output;
 use super::serve::Serving;
-use crate::app::{App, Opening, Site};
+use crate::app::{App, Opening, SignUp, Site};
 use crate::authenticator;
 use crate::clock::SystemClock;
 use crate::http::Door;
@@ -82,7 +82,11 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         root: RootKey::generate(&mut OsEntropy),
         clock: Arc::new(SystemClock),
         options: Options::default(),
-        site: Site { public_url: None, sign_up: true, mailbox: Some(folder.0.join("mailbox")) },
+        site: Site {
+            sign_up: SignUp::Open,
+            mailbox: Some(folder.0.join("mailbox")),
+            ..Site::default()
+        },
     };
     let app = App::open(&folder.0.join("keyway.db"), opening).await?;
     let (stopping, stop) = watch::channel(false);

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use super::Failure;
 use super::data::Data;
 use super::output::Output;
-use crate::app::{App, Site};
+use crate::app::{App, SignUp, Site};
 use crate::commands::newcomers::set_up_link;
 use crate::http::{Door, serve};
 use crate::worker;
@@ -38,12 +39,22 @@ pub(crate) struct Args {
     /// are for encrypted connections only.
     #[arg(long, env = "KEYWAY_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Let strangers sign up accounts. Without it, accounts are made by the platform.
-    #[arg(long, env = "KEYWAY_SIGN_UP")]
-    sign_up: bool,
+    /// A proxy whose `X-Forwarded-For` is taken for where a request comes from: an address or a
+    /// CIDR range. May be given more than once.
+    #[arg(long, env = "KEYWAY_TRUSTED_PROXY", value_name = "RANGE", value_delimiter = ',', value_parser = proxy)]
+    trusted_proxy: Vec<IpNet>,
+    /// Whether strangers may sign up accounts.
+    #[arg(long, env = "KEYWAY_SIGN_UP", value_enum, default_value_t = SignUp::Closed)]
+    sign_up: SignUp,
     /// Where mail is put as files; by default `mailbox` in the data folder.
     #[arg(long, env = "KEYWAY_MAILBOX", value_name = "FOLDER")]
     mailbox: Option<PathBuf>,
+}
+
+fn proxy(text: &str) -> Result<IpNet, String> {
+    let range =
+        text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    range.map_err(|_| format!("`{text}` is no address; write 10.0.0.7 or 10.0.0.0/8"))
 }
 
 impl Args {
@@ -59,10 +70,19 @@ impl Args {
             }
         }
         let mailbox = self.mailbox.clone().unwrap_or_else(|| self.data.data.join("mailbox"));
+        let behind_tls = self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+        if behind_tls && self.trusted_proxy.is_empty() {
+            tracing::warn!(
+                "--public-url is https, so a proxy stands before this; without --trusted-proxy \
+                 everybody seems to come from its address"
+            );
+        }
         Ok(Site {
             public_url: self.public_url.clone(),
             sign_up: self.sign_up,
             mailbox: Some(mailbox),
+            trusted_proxies: self.trusted_proxy.clone(),
+            ..Site::default()
         })
     }
 }
@@ -85,6 +105,8 @@ impl Serving {
         let public = bind(public).await?;
         let internal = bind(internal).await?;
         let addresses = (public.local_addr()?, internal.local_addr()?);
+        // Set once: a second start in one process would be another app.
+        let _ = app.site.bound.set(addresses.0);
         let token = !serve::is_own_machine(&addresses.1);
         let inside = Door::Internal { token };
         let tasks = vec![

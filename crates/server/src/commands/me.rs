@@ -5,7 +5,7 @@ use keyway_domain::id::SessionId;
 use keyway_domain::member::Member;
 use keyway_domain::totp::Totp;
 use keyway_secret::{OsEntropy, SecretText};
-use keyway_store::{Tx, members, sessions};
+use keyway_store::{Tx, links, members, sessions};
 use serde_json::{Value, json};
 
 use super::sessions::end_others;
@@ -49,6 +49,7 @@ pub fn change_password(
     hash.clone_into(&mut member.password);
     save(tx, moment, &member, Kind::PasswordChanged, json!({}))?;
     sessions::forget_devices(tx, member.id)?;
+    links::spend_all(tx, member.id, links::Purpose::Password, moment.now)?;
     end_others(tx, moment, &member, Some(session))?;
     Ok(())
 }
@@ -75,6 +76,7 @@ pub fn add_factor(
         .map_err(|_| Error::invalid("code", "the code is not right for now"))?;
     member.totp = Some(totp);
     save(tx, moment, &member, Kind::FactorAdded, json!({}))?;
+    links::spend_all(tx, member.id, links::Purpose::Password, moment.now)?;
     end_others(tx, moment, &member, Some(session))?;
     Ok(())
 }
@@ -87,6 +89,7 @@ pub fn remove_factor(tx: &mut Tx<'_>, moment: &Moment, member: &Member) -> Resul
         return Err(Error::Conflict { code: "no_factor", message });
     }
     members::forget_codes(tx, member.id)?;
+    links::spend_all(tx, member.id, links::Purpose::Password, moment.now)?;
     save(tx, moment, &member, Kind::FactorRemoved, json!({}))
 }
 

@@ -1,14 +1,14 @@
 //! How people come in: by signing up an account, or by a link that is good once.
 
-use keyway_domain::actor::Role;
+use keyway_domain::actor::{Actor, Role};
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::{AccountId, LinkId, MemberId};
 use keyway_domain::limits::{INVITATION_MS, MEMBERS_PER_ACCOUNT_MAX, RESET_MS};
-use keyway_domain::member::{Email, Member};
+use keyway_domain::member::{Email, Member, may_give};
 use keyway_secret::{Entropy as _, OsEntropy, SecretText};
 use keyway_store::accounts::Account;
 use keyway_store::links::{Link, Purpose};
-use keyway_store::{DbError, Tx, accounts, links, members};
+use keyway_store::{DbError, Tx, accounts, links, members, sessions};
 use serde_json::json;
 
 use super::{Error, Moment, accounts as account_commands, checked_name};
@@ -143,6 +143,9 @@ pub fn invite(
     new.link.account = Some(account);
     new.link.email = Some(email.clone());
     new.link.role = Some(role);
+    if let Actor::Member { id, .. } = &moment.actor {
+        new.link.member = *id;
+    }
     keep(tx, moment, &new)?;
     let after = json!({ "email": email.as_str(), "role": role });
     let happened = Happened::new(Kind::MemberInvited, json!({}), after);
@@ -234,6 +237,15 @@ pub fn join(
     let (Some(account), Some(email), Some(role)) = (link.account, link.email, link.role) else {
         return Err(Error::NotFound("link"));
     };
+    // An invitation is worth what its sender is: nobody comes back by their own.
+    if let Some(sender) = link.member {
+        let sender = members::find(tx, &moment.realm.rules.seals, account, sender)?;
+        let holds = sender.filter(|sender| sender.removed_at.is_none());
+        let holds = holds.filter(|sender| moment.may_manage(sender.role));
+        holds
+            .filter(|sender| may_give(sender.role, role).is_ok())
+            .ok_or(Error::NotFound("link"))?;
+    }
     let new = Newcomer { email, name: name.to_owned(), password: password.to_owned() };
     add(tx, moment, account, role, &new)
 }
@@ -257,12 +269,15 @@ pub fn set_up(
     owner: &Newcomer,
 ) -> Result<(Account, Member), Error> {
     spend(tx, moment, token, Purpose::SetUp)?;
+    if members::any(tx)? {
+        return Err(Error::NotFound("link"));
+    }
     sign_up(tx, moment, company, owner)
 }
 
-/// Makes a link to set a new password. The ones made before are good no longer.
+/// Makes a link to set a new password. Those made before stay good, for their hour: whoever asks
+/// for another makes no letter useless that its reader has yet to open.
 pub fn ask_reset(tx: &mut Tx<'_>, moment: &Moment, member: &Member) -> Result<NewLink, Error> {
-    links::spend_all(tx, member.id, Purpose::Password, moment.now)?;
     let mut new = new_link(moment, Purpose::Password, RESET_MS);
     new.link.account = Some(member.account);
     new.link.member = Some(member.id);
@@ -280,6 +295,7 @@ pub fn reset(
     moment: &Moment,
     token: &str,
     password: &str,
+    device: &[u8],
 ) -> Result<Member, Error> {
     let link = spend(tx, moment, token, Purpose::Password)?;
     let (Some(account), Some(id)) = (link.account, link.member) else {
@@ -290,7 +306,10 @@ pub fn reset(
     let mut member = locked.filter(|m| m.removed_at.is_none()).ok_or(Error::NotFound("link"))?;
     password.clone_into(&mut member.password);
     members::save(tx, seals, &member)?;
-    keyway_store::sessions::end_all(tx, member.id, None, moment.now)?;
+    links::spend_all(tx, member.id, Purpose::Password, moment.now)?;
+    sessions::end_all(tx, member.id, None, moment.now)?;
+    sessions::forget_devices(tx, member.id)?;
+    sessions::know(tx, device, member.id, moment.now)?;
     let after = json!({ "email": member.email.as_str() });
     let happened = Happened::new(Kind::PasswordReset, json!({}), after);
     moment.acting_as(&member).record(tx, account, id.to_string(), happened)?;

@@ -5,6 +5,8 @@
 //! notes the try and stands whatever comes after, one keeps the proof. A process that dies between
 //! them has counted the try.
 
+use std::net::IpAddr;
+
 use keyway_domain::actor::StepUp;
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::SessionId;
@@ -24,7 +26,20 @@ use crate::authenticator;
 pub struct Lane {
     subject: [u8; 32],
     lane: [u8; 32],
+    /// Where it comes from, unless the browser is a known one: an office or a proxy is one address
+    /// to us, and whoever guesses behind it must not lock out those who are known.
     address: Option<[u8; 32]>,
+}
+
+/// What is tried. Each is counted apart: a right password says nothing of the codes before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A password.
+    Password,
+    /// A code.
+    Code,
+    /// Something that is asked for, not tried: an account, a link.
+    Asking(&'static str),
 }
 
 /// Whether a try is looked at.
@@ -48,21 +63,39 @@ impl Lane {
     /// own, so that nobody else can lock them out.
     pub fn new(
         keys: &Pepper,
+        what: What,
         subject: &str,
         known_device: Option<&str>,
-        address: Option<&str>,
+        address: Option<IpAddr>,
     ) -> Self {
         let digest = |parts: &[&str]| {
             let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
             keys.digest_parts(&parts).0
         };
+        let what = match what {
+            What::Password => "password/",
+            What::Code => "code/",
+            What::Asking(what) => what,
+        };
+        let from = address.filter(|_| known_device.is_none()).map(network);
         Self {
-            subject: digest(&["try/", subject]),
+            subject: digest(&["try/", what, subject]),
             lane: match known_device {
                 Some(device) => digest(&["lane/device/", device]),
                 None => digest(&["lane/anyone"]),
             },
-            address: address.map(|address| digest(&["try/address/", address])),
+            address: from.map(|from| digest(&["try/address/", &from])),
+        }
+    }
+}
+
+/// The part of an address that one subscriber has: all of IPv4, the first 64 bits of IPv6.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
 }
@@ -89,9 +122,23 @@ pub fn note(tx: &mut Tx<'_>, lane: &Lane, now: Time) -> Result<Tried, DbError> {
     Ok(Tried::Go { left: TRIES_MAX - used - 1 })
 }
 
-/// Forgets the tries of a lane: the last one was right.
+/// Notes that something was asked, unless it was `max` times within the window.
+pub fn note_few(tx: &mut Tx<'_>, lane: &Lane, max: u32, now: Time) -> Result<bool, DbError> {
+    let since = now.plus_ms(-TRIES_WINDOW_MS);
+    if tries::count(tx, &lane.subject, &lane.lane, since)? >= max {
+        return Ok(false);
+    }
+    tries::note(tx, &lane.subject, &lane.lane, now)?;
+    Ok(true)
+}
+
+/// Forgets the tries of a lane: the last one was right. Of those from its address, that one.
 pub fn forget_tries(tx: &mut Tx<'_>, lane: &Lane) -> Result<(), DbError> {
-    tries::forget(tx, &lane.subject, &lane.lane)
+    tries::forget(tx, &lane.subject, &lane.lane)?;
+    match &lane.address {
+        Some(address) => tries::forget_newest(tx, address, address),
+        None => Ok(()),
+    }
 }
 
 /// Tells the account that somebody used up the tries at one of its people.

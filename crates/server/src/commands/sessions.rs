@@ -40,7 +40,7 @@ pub struct Start {
     /// How far it has come.
     pub stage: Stage,
     /// The tries to forget once it is whole.
-    pub lane: Option<Lane>,
+    pub lanes: Vec<Lane>,
 }
 
 /// Starts a session. A whole one makes the browser known to the member.
@@ -66,7 +66,7 @@ pub fn start(
     if start.stage == Stage::Whole {
         sessions::know(tx, &start.device, member.id, moment.now)?;
         members::set_active(tx, member.id, moment.now)?;
-        if let Some(lane) = &start.lane {
+        for lane in &start.lanes {
             forget_tries(tx, lane)?;
         }
         let after = json!({ "email": member.email.as_str() });

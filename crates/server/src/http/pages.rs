@@ -4,6 +4,7 @@
 //! management API.
 
 mod acts;
+mod asked_in;
 mod assets;
 mod audit;
 mod bulk;
@@ -86,6 +87,20 @@ async fn run(call: Call, page: &'static Page) -> Reply {
     }
     if let Err(stop) = admit(&visit, page) {
         return problems::page(&visit, stop);
+    }
+    // Two clicks are two requests at once: the second waits, and is then the same form again.
+    let key = visit.form_key().filter(|_| visit.is_post());
+    let turn = key.as_ref().map(|key| visit.app().turns.take(key));
+    let _turn = match &turn {
+        Some(turn) => Some(turn.lock().await),
+        None => None,
+    };
+    if let (Some(signed), Some(key)) = (&visit.signed, &key) {
+        match visit.taken_before(signed, key).await {
+            Ok(Some(reply)) => return reply,
+            Ok(None) => {}
+            Err(stop) => return problems::page(&visit, stop),
+        }
     }
     // What a page of an error needs, should the handler fail.
     let spare = visit.spare();

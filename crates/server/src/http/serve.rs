@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use keyway_guard::{Decision, Question, Verifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -155,6 +156,7 @@ async fn serve(
         Door::Internal { token } => internal::serve(&app, token, address, request).await,
         Door::Public | Door::Local => {
             let (parts, body) = request.into_parts();
+            let address = forwarded(&app.site.trusted_proxies, address, &parts.headers);
             let max = match find(&parts.method, parts.uri.path()) {
                 Matched::Route(route, _) => route.body_bytes_max,
                 _ => keyway_domain::limits::BODY_BYTES_MAX,
@@ -171,6 +173,24 @@ async fn serve(
             }
         }
     }
+}
+
+/// Where a request comes from: its peer, or, of a trusted proxy, the last address in its list that
+/// is not one of them. What stands further left anybody may have written.
+fn forwarded(trusted: &[IpNet], peer: Option<IpAddr>, headers: &http::HeaderMap) -> Option<IpAddr> {
+    let is_trusted =
+        |address: IpAddr| trusted.iter().any(|range| range.contains(&address.to_canonical()));
+    let Some(proxy) = peer.filter(|peer| is_trusted(*peer)) else { return peer };
+    let lists = headers.get_all("x-forwarded-for").into_iter().rev();
+    let words = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.rsplit(','));
+    for word in words {
+        // What can't be read ends the chain of who vouches for whom.
+        let Ok(address) = word.trim().parse::<IpAddr>() else { break };
+        if !is_trusted(address) {
+            return Some(address);
+        }
+    }
+    Some(proxy)
 }
 
 /// Reads a body within its bounds of size and time.

@@ -11,7 +11,7 @@ use keyway_domain::time::Time;
 use keyway_guard::{GuardLayer, Remote};
 use keyway_payments::{Payments, router};
 use keyway_secret::{Entropy as _, OsEntropy, RootKey, SecretText, SeededEntropy, hmac_sha256_hex};
-use keyway_server::app::{App, Opening, Site};
+use keyway_server::app::{App, Opening, SignUp, Site};
 use keyway_server::clock::ManualClock;
 use keyway_server::http::{Door, serve};
 use keyway_server::verify::InProcess;
@@ -109,7 +109,11 @@ impl Keyway {
             root: RootKey::generate(&mut SeededEntropy::new(7)),
             clock: clock.clone(),
             options: Options { durable: false, ..Options::default() },
-            site: Site { sign_up: true, ..Site::default() },
+            site: Site {
+                sign_up: SignUp::Open,
+                mailbox: Some(folder.join("mailbox")),
+                ..Site::default()
+            },
         };
         let app = App::open(&folder.join("keyway.db"), opening).await.expect("it opens");
         let (stop, stopped) = watch::channel(false);
@@ -142,6 +146,28 @@ impl Keyway {
         };
         keyway.token = keyway.local_token().await;
         keyway
+    }
+
+    /// The same data in another process, as after a restart.
+    pub(crate) async fn restart(mut self, scheme: &str) -> Self {
+        let (folder, now) = (std::mem::take(&mut self.folder), self.app.now().to_string());
+        drop(self);
+        Self::start_in(scheme, folder, &now).await
+    }
+
+    /// The letters that were written since they were last read, oldest first.
+    pub(crate) async fn letters(&self) -> Vec<String> {
+        keyway_server::mail::deliver(&self.app).await.expect("mail is put into the folder");
+        let Ok(entries) = std::fs::read_dir(self.folder.join("mailbox")) else { return Vec::new() };
+        let mut paths: Vec<PathBuf> =
+            entries.map(|entry| entry.expect("a letter").path()).collect();
+        paths.sort();
+        let read = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).expect("a letter is text");
+            std::fs::remove_file(path).expect("a letter can be thrown away");
+            text
+        };
+        paths.iter().map(read).collect()
     }
 
     /// The first operator token comes from the machine itself, as `keyway tokens create` makes it.

@@ -1,13 +1,23 @@
 //! The running server over HTTP, with time in the test's hand. One module per scheme holds its
 //! requirements by id; the others hold what is true of every scheme.
 
+mod acts;
 mod airwallex;
 mod api;
 mod bad_input;
+mod browser;
 mod canary;
+mod doors;
 mod enterprise;
+mod guessing;
 mod harness;
+mod page_canary;
+mod page_input;
+mod page_table;
+mod people;
 mod rapyd;
+mod roles;
+mod step_up;
 mod tokens;
 mod trouble;
 mod xendit;

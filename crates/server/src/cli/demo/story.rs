@@ -319,16 +319,21 @@ struct Used {
 }
 
 impl Used {
-    /// How busy an hour is, in hundredths: nights and weekends are quieter; nothing is quite even.
-    fn busy(hour: i64) -> u64 {
+    /// How busy an hour is, in thousandths: nights and weekends are quieter, and no two days or
+    /// credentials are quite alike.
+    fn busy(&self, hour: i64) -> u64 {
         const DAY: [u64; 24] = [
-            38, 32, 28, 27, 30, 38, 52, 70, 88, 98, 104, 108, 110, 108, 112, 115, 112, 106, 98, 90,
-            80, 70, 58, 46,
+            380, 320, 280, 270, 300, 380, 520, 700, 880, 980, 1040, 1080, 1100, 1080, 1120, 1150,
+            1120, 1060, 980, 900, 800, 700, 580, 460,
         ];
         let of_day = usize::try_from(hour.rem_euclid(24)).unwrap_or(0);
-        let weekend = matches!((hour.div_euclid(24) + 4).rem_euclid(7), 0 | 6);
-        let uneven = u64::try_from((hour * 7_919).rem_euclid(23)).unwrap_or(0);
-        DAY[of_day] * (89 + uneven) / 100 * if weekend { 62 } else { 100 } / 100
+        let day = hour.div_euclid(24);
+        let weekend = matches!((day + 4).rem_euclid(7), 0 | 6);
+        let part = |number: i64, of: i64| u64::try_from(number.rem_euclid(of)).unwrap_or(0);
+        let uneven = 900 + part(hour * 7_919, 211);
+        let of_week = if weekend { 610 } else { 1_000 };
+        let drift = 740 + part((day * 131 + self.chapter.days * 37) * 17, 97) * 5;
+        DAY[of_day] * uneven / 1_000 * of_week / 1_000 * drift / 1_000
     }
 
     /// Requests of each hour of the month, by secret and outcome.
@@ -341,7 +346,7 @@ impl Used {
         let last = this_hour - self.chapter.quiet * 24;
         let first = (this_hour - DAYS * 24).max(this_hour - self.chapter.days * 24);
         for hour in first..=last {
-            let requests = self.chapter.hourly * Self::busy(hour) / 100;
+            let requests = self.chapter.hourly * self.busy(hour) / 1_000;
             let start = hour * HOUR_MS;
             let mut add = |secret: u32, outcome: &'static str, requests: u64| {
                 if requests > 0 {

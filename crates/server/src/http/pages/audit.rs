@@ -90,7 +90,7 @@ pub(crate) async fn page(visit: Visit) -> Answer {
             @if found.is_empty() {
                 div.empty { h2 { "No entry matches" } p { "Try a longer period, or another word." } a.btn href="/audit?period=all" { "Show all" } }
             } @else {
-                (table(&visit, &found))
+                (table(&found))
             }
             footer {
                 span { "Newest first · times in UTC" }
@@ -129,8 +129,7 @@ fn toolbar(asked: &Asked) -> Markup {
     }
 }
 
-fn table(visit: &Visit, found: &[Event]) -> Markup {
-    let scheme = visit.scheme();
+fn table(found: &[Event]) -> Markup {
     html! {
         table.flip.ev role="table" aria-label="Audit entries" {
             thead role="rowgroup" { tr role="row" {
@@ -141,7 +140,7 @@ fn table(visit: &Visit, found: &[Event]) -> Markup {
             } }
             tbody role="rowgroup" {
                 @for event in found {
-                    @let told = said::event(event, scheme);
+                    @let told = said::event(event);
                     tr role="row" data-row {
                         td.num.nowrap.muted role="cell" { (ui::minute(event.at)) }
                         td role="cell" data-l="Actor" { (said::by(event)) }
@@ -210,6 +209,11 @@ pub(crate) async fn csv(visit: Visit) -> Answer {
 
 /// A cell that no spreadsheet takes for a formula (ASVS 1.2.10).
 fn csv_cell(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+    {
+        "'"
+    } else {
+        ""
+    };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }

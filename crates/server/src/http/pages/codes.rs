@@ -146,11 +146,11 @@ pub(crate) async fn renew(visit: Visit) -> Answer {
 }
 
 async fn making_codes(visit: &Visit, signed: Signed, wanted: Wanted) -> Result<Reply, Trouble> {
-    let (codes, hashes) = draw_codes(visit, signed.member.id).await?;
+    let drawn = draw_codes(visit, signed.member.id);
     visit
-        .act(Some(wanted), move |tx, moment| {
-            commands::keep_codes(tx, moment, &signed.member, &hashes)?;
-            Ok(Next::to(keep_shown(tx, moment, &signed, &codes)?))
+        .act_after(Some(wanted), drawn, move |tx, moment, (codes, hashes)| {
+            commands::keep_codes(tx, moment, &signed.member, hashes)?;
+            Ok(Next::to(keep_shown(tx, moment, &signed, codes)?))
         })
         .await
 }

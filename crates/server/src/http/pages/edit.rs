@@ -151,7 +151,7 @@ fn view(case: &Case, problems: &Problems) -> Markup {
     let problem = problems.of("addresses");
     let last_day = case.loaded.last_hour(None, case.visit.now);
     let body = html! {
-        form.split method="post" data-grants {
+        form.split action=(case.visit.call.uri.path()) method="post" data-grants {
             (layout::marks(case.visit))
             (case.version())
             button.vh tabindex="-1" aria-hidden="true" { "Save" }

@@ -55,6 +55,7 @@ fn end_body(case: &Case, problems: &Problems, sentence: &str) -> Markup {
             }
         }
         @if in_use && !four.is_empty() {
+            input type="hidden" name="in_use" value="1";
             div.field {
                 label for="typed" { "Type " b.mono { (four) } " to confirm" }
                 input.mono id="typed" name="typed" required autocomplete="off" autocapitalize="off" spellcheck="false"
@@ -70,7 +71,8 @@ fn end_body(case: &Case, problems: &Problems, sentence: &str) -> Markup {
 
 fn is_typed(case: &Case) -> Result<(), Problems> {
     let four = ui::last_four(case.loaded.hint());
-    let wanted = case.loaded.is_in_use(case.visit.now) && !four.is_empty();
+    // What the form showed counts: a first request that came since is no reason to ask again.
+    let wanted = case.visit.fields.has("in_use") && !four.is_empty();
     if wanted && case.visit.fields.text("typed").trim() != four {
         return Err(Problems::field("typed", format!("Type {four}, its last four characters.")));
     }

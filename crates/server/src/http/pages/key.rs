@@ -178,7 +178,7 @@ pub(crate) async fn detail(visit: Visit) -> Answer {
             }
             div.stack {
                 (access(&visit, &loaded, kind)?)
-                (timeline(&history, &scheme, visit.now))
+                (timeline(&history, visit.now))
             }
         }
     };
@@ -394,7 +394,7 @@ fn access(visit: &Visit, loaded: &Loaded, kind: &Kind) -> Result<Markup, Stop> {
                     dt { "Owner" } dd { (loaded.owner.as_ref().map_or("nobody", |owner| owner.name.as_str())) (change(Act::Rename, "owner", "Change the owner")) }
                     dt { "Created" } dd { (ui::minute(credential.created_at)) }
                     @if let Some(since) = since.filter(|_| rotations > 0) {
-                        dt { "Rotated" } dd { (ui::minute(since)) ", " (rotations) " times in all" }
+                        dt { "Rotated" } dd { (ui::minute(since)) ", " (ui::count(i64::from(rotations), "time", "times")) " in all" }
                     }
                     dt { "Expires" } dd {
                         @match credential.expires_at { Some(at) => { (ui::minute(at)) } None => { "Never" } }
@@ -416,14 +416,14 @@ fn access(visit: &Visit, loaded: &Loaded, kind: &Kind) -> Result<Markup, Stop> {
 }
 
 /// What happened to it, newest first.
-fn timeline(history: &[Event], scheme: &Scheme, now: Time) -> Markup {
+fn timeline(history: &[Event], now: Time) -> Markup {
     html! {
         section.card aria-labelledby="hi" {
             header { h2 id="hi" { "History" } }
             div.body {
                 ol.tl {
                     @for event in history {
-                        @let told = said::event(event, scheme);
+                        @let told = said::event(event);
                         li {
                             span class={ "dot " (told.class) } { (told.icon) }
                             div {

@@ -102,22 +102,30 @@ fn header(visit: &Visit, signed: &Signed, environment: Option<Environment>) -> M
                         aria-current=[(environment == Some(at)).then_some("true")] { (scheme.environment_label(at)) }
                 }
             }
-            form action="/theme" method="post" {
-                input type="hidden" name="csrf" value=(visit.form_token(signed));
-                input type="hidden" name="back" value=(visit.call.uri.path());
-                button.btn.quiet.icon data-theme-toggle aria-label="Switch theme" { (icons::THEME) }
-            }
+            (theme_switch(visit, signed, "only-m", &html! { button.btn.quiet.icon data-theme-toggle aria-label="Switch theme" { (icons::THEME) } }))
             button.avatar.btn.quiet.icon type="button" popovertarget="me" {
                 (ui::initials(&signed.member.name)) span.vh { ", account menu" }
             }
             div.menu id="me" popover {
                 a href="/you" { (icons::LOCK) "Sign-in security" }
+                // Where the header has no room for it.
+                (theme_switch(visit, signed, "only-xs", &html! { button data-theme-toggle { (icons::THEME) "Switch theme" } }))
                 hr;
                 form action="/sign-out" method="post" {
                     input type="hidden" name="csrf" value=(visit.form_token(signed));
                     button { (icons::LEAVE) "Sign out" }
                 }
             }
+        }
+    }
+}
+
+fn theme_switch(visit: &Visit, signed: &Signed, class: &str, button: &Markup) -> Markup {
+    html! {
+        form class=(class) action="/theme" method="post" {
+            input type="hidden" name="csrf" value=(visit.form_token(signed));
+            input type="hidden" name="back" value=(visit.call.uri.path());
+            (button)
         }
     }
 }

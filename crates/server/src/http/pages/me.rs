@@ -17,6 +17,7 @@ use super::ui::{self, Field};
 use super::visit::{Signed, Visit};
 use super::{Answer, icons, layout, said};
 use crate::authenticator;
+use crate::commands::proofs::What;
 use crate::commands::{me as commands, sessions};
 use crate::http::Reply;
 use crate::passwords::objection;
@@ -202,7 +203,7 @@ async fn changing_password(visit: &Visit) -> Result<Reply, Trouble> {
     if let Some(said) = objection(new.reveal(), signed.member.totp.is_some(), &about) {
         return Err(Problems::field("password", said).into());
     }
-    let lane = visit.own_lane(&signed);
+    let lane = visit.own_lane(&signed, What::Password);
     visit.check_password(&signed, "current", current, &lane).await?;
     let hash = visit.app().passwords.hash(new).await?;
     visit
@@ -215,7 +216,7 @@ async fn changing_password(visit: &Visit) -> Result<Reply, Trouble> {
 }
 
 pub(super) fn factor_wanted(signed: &Signed, act: &str) -> Wanted {
-    Wanted::password(act, signed.member.id.to_string())
+    Wanted::strongest(act, signed.member.id.to_string(), &signed.member)
 }
 
 /// The seed that is being set up: drawn for the first page, and held by the browser, sealed, until
@@ -246,7 +247,7 @@ fn enrol_view(visit: &Visit, signed: &Signed, asked: &Asked, problems: &Problems
         .collect();
     let body = html! {
         div.head.narrow { div { p.crumbs { a href="/you" { "Sign-in security" } } h1 { "Set up an authenticator app" } p.lede { "Any app that shows six-digit codes will do. Nothing is turned on until a code of it is accepted." } } }
-        form.card.narrow method="post" {
+        form.card.narrow action=(visit.call.uri.path()) method="post" {
             (layout::marks(visit))
             input type="hidden" name="seed" value=(sealed);
             div.body.stack {
@@ -305,14 +306,14 @@ async fn enrolling(visit: &Visit, signed: &Signed) -> Result<Reply, Trouble> {
         };
         return Err(Problems::one(StatusCode::UNAUTHORIZED, "code", message).into());
     }
-    let (codes, hashes) = draw_codes(visit, signed.member.id).await?;
     let (signed, wanted) = (signed.clone(), factor_wanted(signed, "add-factor"));
+    let drawn = draw_codes(visit, signed.member.id);
     visit
-        .act(Some(wanted), move |tx, moment| {
+        .act_after(Some(wanted), drawn, move |tx, moment, (codes, hashes)| {
             let member = &signed.member;
             commands::add_factor(tx, moment, member, &seed, code.reveal(), signed.session.id)?;
-            commands::keep_codes(tx, moment, member, &hashes)?;
-            Ok(Next::to(keep_shown(tx, moment, &signed, &codes)?))
+            commands::keep_codes(tx, moment, member, hashes)?;
+            Ok(Next::to(keep_shown(tx, moment, &signed, codes)?))
         })
         .await
 }

@@ -210,7 +210,7 @@ pub(crate) fn view(visit: &Visit, form: &Form, problems: &Problems) -> Markup {
             }
         }
         (restored(visit))
-        form.split method="post" data-grants data-create {
+        form.split action=(visit.call.uri.path()) method="post" data-grants data-create {
             (layout::marks(visit))
             input type="hidden" name="kind" value=(form.kind.name);
             // Enter in a text field presses the first button of a form: let that be the last one.
@@ -425,7 +425,7 @@ fn duplicate_view(visit: &Visit, form: &Form, loaded: &Loaded, problems: &Proble
             }
         }
         (restored(visit))
-        form.split method="post" data-grants data-create {
+        form.split action=(visit.call.uri.path()) method="post" data-grants data-create {
             (layout::marks(visit))
             button.vh tabindex="-1" aria-hidden="true" { "Duplicate" }
             div.card {

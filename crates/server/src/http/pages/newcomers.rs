@@ -2,7 +2,7 @@
 //! page of a fresh deployment.
 
 use http::StatusCode;
-use keyway_domain::limits::PASSWORD_ALONE_CHARS_MIN;
+use keyway_domain::limits::{DEVICE_MS, PASSWORD_ALONE_CHARS_MIN};
 use keyway_domain::member::Email;
 use keyway_store::links::Purpose;
 use keyway_store::sessions::Stage;
@@ -10,17 +10,22 @@ use keyway_store::{Tx, members};
 use maud::{Markup, html};
 
 use super::problems::{Problems, Stop, Trouble};
-use super::reply::{self, redirect};
+use super::reply::{self, redirect, with_cookie};
 use super::step_up::again;
 use super::ui::{self, Field};
-use super::visit::Visit;
+use super::visit::{Cookie, Visit, new_token};
 use super::{Answer, icons, layout};
+use crate::app::SignUp;
 use crate::commands::Error;
 use crate::commands::newcomers::{self, Newcomer};
-use crate::commands::proofs::{Lane, Tried, note};
+use crate::commands::proofs::{Lane, Tried, What, note, note_few};
+use crate::commands::sessions::device_digest;
 use crate::http::Reply;
 use crate::mail::Letter;
 use crate::passwords::objection;
+
+/// Letters to one person within the window.
+const LETTERS_MAX: u32 = 3;
 
 /// A password for somebody without an authenticator yet.
 fn password_field(problems: &Problems) -> Markup {
@@ -38,7 +43,7 @@ fn door_form(visit: &Visit, title: &str, lede: &Markup, fields: &Markup, button:
         visit,
         title,
         &html! {
-            form.box method="post" {
+            form.box action=(visit.call.uri.path()) method="post" {
                 (layout::marks(visit))
                 div.stack.tight { h1 { (title) } p.muted { (lede) } }
                 (fields)
@@ -89,11 +94,10 @@ fn typed(visit: &Visit, with_email: bool, with_company: bool) -> Result<Typed, P
 }
 
 /// Bounds how many accounts, letters and hashes one address can ask for.
-async fn bounded(visit: &Visit, what: &str) -> Result<(), Trouble> {
+async fn bounded(visit: &Visit, what: &'static str) -> Result<(), Trouble> {
     let keys = &visit.app().keys.browsers;
-    let address = visit.address();
-    let from = address.as_deref().unwrap_or("here");
-    let lane = Lane::new(keys, &format!("{what}/{from}"), None, address.as_deref());
+    let from = visit.address().unwrap_or_else(|| "here".to_owned());
+    let lane = Lane::new(keys, What::Asking(what), &from, None, None);
     let now = visit.now;
     match visit.app().db.write(now, move |tx| note(tx, &lane, now)).await? {
         Tried::Go { .. } => Ok(()),
@@ -123,7 +127,7 @@ fn sign_up_view(visit: &Visit, title: &str, problems: &Problems) -> Markup {
 }
 
 pub(crate) async fn sign_up_form(visit: Visit) -> Answer {
-    if !visit.app().site.sign_up {
+    if visit.app().site.sign_up == SignUp::Closed {
         return Err(Stop::NotFound);
     }
     let page = sign_up_view(&visit, "Sign up an account", &Problems::none());
@@ -131,7 +135,7 @@ pub(crate) async fn sign_up_form(visit: Visit) -> Answer {
 }
 
 pub(crate) async fn sign_up(visit: Visit) -> Answer {
-    if !visit.app().site.sign_up {
+    if visit.app().site.sign_up == SignUp::Closed {
         return Err(Stop::NotFound);
     }
     match register(&visit, None).await {
@@ -144,11 +148,14 @@ pub(crate) async fn sign_up(visit: Visit) -> Answer {
 async fn register(visit: &Visit, link: Option<&str>) -> Result<Reply, Trouble> {
     let typed = typed(visit, true, true)?;
     if link.is_none() {
-        bounded(visit, "sign-up").await?;
+        bounded(visit, "sign-up/").await?;
     }
     let password = visit.app().passwords.hash(typed.password).await?;
     let email = typed.email.ok_or(Stop::NotFound)?;
     let new = Newcomer { email, name: typed.name, password };
+    if link.is_none() && visit.app().site.sign_up == SignUp::Verified {
+        return super::asked_in::ask(visit, &typed.company, &new).await;
+    }
     let (moment, link) = (visit.moment(), link.map(str::to_owned));
     let company = typed.company;
     let made = visit.app().db.write(visit.now, move |tx| match &link {
@@ -156,7 +163,7 @@ async fn register(visit: &Visit, link: Option<&str>) -> Result<Reply, Trouble> {
         None => newcomers::sign_up(tx, &moment, &company, &new),
     });
     let (_, member) = made.await?;
-    super::sign_in::begin(visit, &member, Stage::Whole, None).await
+    super::sign_in::begin(visit, &member, Stage::Whole, Vec::new()).await
 }
 
 async fn must_be_open(visit: &Visit, purpose: Purpose) -> Result<newcomers::Open, Stop> {
@@ -242,7 +249,7 @@ async fn attempt_join(visit: &Visit) -> Result<Reply, Trouble> {
         }
         joined => joined?,
     };
-    super::sign_in::begin(visit, &member, Stage::Whole, None).await
+    super::sign_in::begin(visit, &member, Stage::Whole, Vec::new()).await
 }
 
 fn forgot_view(visit: &Visit, problems: &Problems) -> Markup {
@@ -270,11 +277,16 @@ async fn attempt_forgot(visit: &Visit) -> Result<Reply, Trouble> {
     let Some(email) = Email::parse(visit.fields.text("email")) else {
         return Err(Problems::field("email", "Enter your email address.").into());
     };
-    bounded(visit, "forgot").await?;
+    bounded(visit, "forgot/").await?;
     let (moment, base, to) = (visit.moment(), visit.public_url(), email.clone());
     let post = move |tx: &mut Tx<'_>| {
-        let seals = &moment.realm.rules.seals;
+        let (seals, keys) = (&moment.realm.rules.seals, &moment.keys.browsers);
         let Some(member) = members::find_by_email(tx, seals, &to)? else { return Ok(()) };
+        // A mailbox is not filled by others.
+        let lane = Lane::new(keys, What::Asking("forgot-to/"), to.as_str(), None, None);
+        if !note_few(tx, &lane, LETTERS_MAX, moment.now)? {
+            return Ok(());
+        }
         let new = newcomers::ask_reset(tx, &moment, &member)?;
         let url = format!("{base}/reset/{}", new.token.reveal());
         Ok::<_, Error>(Letter::reset(&to, &url).post(tx, &moment, Some(member.account))?)
@@ -286,20 +298,24 @@ async fn attempt_forgot(visit: &Visit) -> Result<Reply, Trouble> {
             tracing::error!(%error, "a letter was not written");
         }
     });
+    let what = html! { "If " b { (email) } " signs in here, a link to choose a new password is on its way. It is good for an hour, once." };
+    Ok(look_into_mail(visit, &what))
+}
+
+/// A letter is on its way, or not: the page is the same.
+pub(super) fn look_into_mail(visit: &Visit, what: &Markup) -> Reply {
     let page = layout::door(
         visit,
         "Look into your mail",
         &html! {
             div.box {
                 h1 { "Look into your mail" }
-                (ui::note("info", icons::MAIL, &html! {
-                    "If " b { (email) } " signs in here, a link to choose a new password is on its way. It is good for an hour, once."
-                }))
+                (ui::note("info", icons::MAIL, what))
                 p.small { a href="/sign-in" { "Back to sign-in" } }
             }
         },
     );
-    Ok(reply::html(StatusCode::OK, &page))
+    reply::html(StatusCode::OK, &page)
 }
 
 fn reset_view(visit: &Visit, problems: &Problems) -> Markup {
@@ -330,7 +346,12 @@ async fn attempt_reset(visit: &Visit, open: &newcomers::Open) -> Result<Reply, T
     }
     let hash = visit.app().passwords.hash(password).await?;
     let (moment, token) = (visit.moment(), visit.param("token").to_owned());
-    let write = move |tx: &mut Tx<'_>| newcomers::reset(tx, &moment, &token, &hash);
+    let own = new_token();
+    let device = device_digest(&visit.app().keys.browsers, own.reveal());
+    let write = move |tx: &mut Tx<'_>| newcomers::reset(tx, &moment, &token, &hash, &device);
     visit.app().db.write(visit.now, write).await?;
-    Ok(redirect("/sign-in"))
+    // The browser that opened the mail is known from now on: who guesses elsewhere does not lock
+    // out the person who has just shown that the mailbox is theirs.
+    let cookie = Cookie::Device.set(own.reveal(), DEVICE_MS / 1000, visit.app().site.is_secure());
+    Ok(with_cookie(redirect("/sign-in"), &cookie))
 }

@@ -184,7 +184,7 @@ fn first_step(case: &Case, problems: &Problems) -> Markup {
             let room: String = old.name.chars().take(90).collect();
             let name = typed.unwrap_or_else(|| format!("{room} (new)"));
             html! {
-                form.stack method="post" {
+                form.stack action=(case.visit.call.uri.path()) method="post" {
                     (layout::marks(case.visit))
                     (Field::new("name", "Name", &name).show(problems))
                     (case.asked.show(problems))

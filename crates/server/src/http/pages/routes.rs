@@ -11,8 +11,8 @@ use keyway_domain::scheme::Act;
 
 use super::visit::Visit;
 use super::{
-    Answer, acts, audit, bulk, codes, edit, ends, key, keys, me, new_key, newcomers, replace,
-    reveal, settings, sign_in, team,
+    Answer, acts, asked_in, audit, bulk, codes, edit, ends, key, keys, me, new_key, newcomers,
+    replace, reveal, settings, sign_in, team,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -79,6 +79,8 @@ fn door_pages() -> Vec<Page> {
         POST "/theme" Anyone => sign_in::theme;
         GET "/sign-up" Anyone => newcomers::sign_up_form;
         POST "/sign-up" Anyone => newcomers::sign_up;
+        GET "/sign-up/{token}" Anyone => asked_in::confirm_form;
+        POST "/sign-up/{token}" Anyone => asked_in::confirm;
         GET "/set-up/{token}" Anyone => newcomers::set_up_form;
         POST "/set-up/{token}" Anyone => newcomers::set_up;
         GET "/join/{token}" Anyone => newcomers::join_form;

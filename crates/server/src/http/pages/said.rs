@@ -2,7 +2,6 @@
 
 use keyway_domain::actor::{Actor, StepUp};
 use keyway_domain::event::Event;
-use keyway_domain::scheme::Scheme;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -67,10 +66,10 @@ pub(crate) fn titles() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// An event, said.
-pub(crate) fn event(event: &Event, scheme: &Scheme) -> Told {
+pub(crate) fn event(event: &Event) -> Told {
     let known = KNOWN.iter().find(|(name, ..)| *name == event.kind);
     let (class, icon) = known.map_or(("", icons::INFO), |(_, _, class, icon)| (*class, *icon));
-    let detail = html! { (diff(&event.before, &event.after, scheme)) };
+    let detail = html! { (diff(&event.before, &event.after)) };
     Told { icon, class, title: title(&event.kind), detail, by: by(event) }
 }
 
@@ -115,9 +114,20 @@ fn instant(text: &str) -> String {
     at.map_or_else(|| text.to_owned(), keyway_domain::time::Time::to_minute_text)
 }
 
+/// Whether a field says something to a person who sees the rest of the page.
+fn is_news(name: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
+    let is_empty = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(list)) => list.is_empty(),
+        Some(Value::Object(map)) => map.is_empty(),
+        Some(_) => false,
+    };
+    let is_whole = matches!(name, "kind" | "environment" | "name") && was.is_none();
+    was != is && !is_whole && !(is_empty(was) && is_empty(is))
+}
+
 /// What changed, field by field.
-fn diff(before: &Value, after: &Value, scheme: &Scheme) -> Markup {
-    let _ = scheme;
+fn diff(before: &Value, after: &Value) -> Markup {
     let empty = serde_json::Map::new();
     let before = before.as_object().unwrap_or(&empty);
     let after = after.as_object().unwrap_or(&empty);
@@ -126,7 +136,7 @@ fn diff(before: &Value, after: &Value, scheme: &Scheme) -> Markup {
         span.diff {
             @for name in names.filter(|name| *name != "email" || after.len() + before.len() == 1) {
                 @let (was, is) = (before.get(name), after.get(name));
-                @if was != is {
+                @if is_news(name, was, is) {
                     (name.replace('_', " ")) " "
                     @if let Some(was) = was.filter(|was| !was.is_null()) { del { (text(was)) } " " }
                     @if let Some(is) = is { ins { (text(is)) } " " }

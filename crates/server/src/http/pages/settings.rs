@@ -144,7 +144,7 @@ fn alerts_view(
                 }
             }
         }
-        form.card method="post" aria-labelledby="h-al" {
+        form.card action=(visit.call.uri.path()) method="post" aria-labelledby="h-al" {
             (layout::marks(visit))
             header { h2 id="h-al" { "Alerts" } }
             @if !problems.is_empty() { div.body { (problems.summary()) } }
@@ -305,7 +305,7 @@ fn security_view(visit: &Visit, asked: &Asked, problems: &Problems) -> Markup {
     let body = html! {
         (rules(scheme))
         @if may_settle(visit) {
-            form.card method="post" aria-labelledby="h-ac" {
+            form.card action=(visit.call.uri.path()) method="post" aria-labelledby="h-ac" {
                 (layout::marks(visit))
                 header { h2 id="h-ac" { "Account" } }
                 div.body.stack {

@@ -21,7 +21,8 @@ use super::step_up::{again, locked, tries_left};
 use super::ui::{self, Field};
 use super::visit::{Cookie, Signed, Visit, new_token};
 use super::{Answer, icons};
-use crate::commands::proofs::{self, Lane, Tried};
+use crate::app::SignUp;
+use crate::commands::proofs::{self, Lane, Tried, What};
 use crate::commands::sessions::{self, Start, device_digest, session_digest};
 use crate::http::{Call, Reply};
 
@@ -99,7 +100,7 @@ fn view(visit: &Visit, shown: &SignIn, problems: &Problems) -> Markup {
                 (Field::new("email", "Email", shown.email).kind("email", "username").show(problems))
                 (Field::new("password", "Password", "").kind("password", "current-password").show(problems))
                 button.btn.primary.wide { "Sign in" }
-                p.small { a href="/forgot" { "Forgot password" } @if visit.app().site.sign_up { " · " a href="/sign-up" { "Sign up an account" } } }
+                p.small { a href="/forgot" { "Forgot password" } @if visit.app().site.sign_up != SignUp::Closed { " · " a href="/sign-up" { "Sign up an account" } } }
                 p.small.muted { "You will be asked for a code if you have an authenticator app. Pasting and password managers work everywhere." }
             }
         },
@@ -115,8 +116,10 @@ fn carried(next: &str, kept: &str) -> Markup {
 
 /// Where somebody wanted to go: a page of ours, or the start.
 fn safe_next(next: &str) -> &str {
-    let ours =
-        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
+    let ours = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && !next.chars().any(char::is_control);
     let path = next.split('?').next().unwrap_or("/");
     let is_page = matches!(routes::find(&Method::GET, path), Matched::Page(..));
     if ours && is_page { next } else { "/live/keys" }
@@ -157,14 +160,15 @@ async fn attempt(visit: &Visit) -> Result<Reply, Trouble> {
         let message = "Enter your email address and your password.";
         return Err(Problems::field("email", message).into());
     };
+    let slot = visit.app().passwords.slot().await?;
     let noted = note(visit, &email).await?;
     let hash = noted.member.as_ref().map(|member| member.password.clone());
-    let is_theirs = visit.app().passwords.holds(password.clone(), hash).await?;
+    let is_theirs = slot.holds(password.clone(), hash).await?;
     let Some(member) = noted.member.filter(|_| is_theirs) else {
         return Err(refused(visit, &email, noted.left).await?.into());
     };
     let stage = if member.totp.is_some() { Stage::Password } else { Stage::Whole };
-    begin(visit, &member, stage, Some(noted.lane)).await
+    begin(visit, &member, stage, vec![noted.lane]).await
 }
 
 /// The same message and the same work, whether the address or the password is wrong.
@@ -190,10 +194,21 @@ fn own_device(visit: &Visit) -> Option<[u8; 32]> {
     Some(device_digest(&visit.app().keys.browsers, token))
 }
 
+/// The browser's own token, if the member signed in from it before. Another one may have been
+/// planted there.
+async fn known_device(visit: &Visit, member: &Member) -> Result<Option<SecretText>, Trouble> {
+    let Some(digest) = own_device(visit) else { return Ok(None) };
+    let (moment, member) = (visit.moment(), member.clone());
+    let read = move |tx: &mut Tx<'_>| proofs::knows_device(tx, &moment, &member, &digest);
+    let known = visit.app().db.read(read).await?;
+    let token = visit.cookie(Cookie::Device).map(|token| SecretText::new(token.to_owned()));
+    Ok(token.filter(|_| known))
+}
+
 /// Notes a try at an address before it is looked at.
 async fn note(visit: &Visit, email: &Email) -> Result<Noted, Trouble> {
     let (moment, email, now) = (visit.moment(), email.clone(), visit.now);
-    let (device, address) = (own_device(visit), visit.address());
+    let (device, address) = (own_device(visit), visit.call.address);
     let noted = visit.app().db.write(now, move |tx| {
         let member = members::find_by_email(tx, &moment.realm.rules.seals, &email)?;
         // For somebody who is not there the same question is asked, of nobody.
@@ -203,7 +218,7 @@ async fn note(visit: &Visit, email: &Email) -> Result<Noted, Trouble> {
         };
         let device = device.filter(|_| known).map(|device| sessions::hex(&device));
         let keys = &moment.keys.browsers;
-        let lane = Lane::new(keys, email.as_str(), device.as_deref(), address.as_deref());
+        let lane = Lane::new(keys, What::Password, email.as_str(), device.as_deref(), address);
         match proofs::note(tx, &lane, now)? {
             Tried::Go { left } => Ok::<_, DbError>(Ok(Noted { member, lane, left })),
             Tried::Locked { until } => Ok(Err(until)),
@@ -217,17 +232,16 @@ pub(crate) async fn begin(
     visit: &Visit,
     member: &Member,
     stage: Stage,
-    lane: Option<Lane>,
+    lanes: Vec<Lane>,
 ) -> Result<Reply, Trouble> {
     let app = visit.app();
     let token = new_token();
-    let own = visit.cookie(Cookie::Device).filter(|token| token.len() <= 64);
-    let own = own.map_or_else(new_token, |own| SecretText::new(own.to_owned()));
+    let own = known_device(visit, member).await?.unwrap_or_else(new_token);
     let begun = Start {
         digest: session_digest(&app.keys.browsers, token.reveal()),
         device: device_digest(&app.keys.browsers, own.reveal()),
         stage,
-        lane,
+        lanes,
     };
     // Whatever session this browser had before ends with the new sign-in.
     let earlier =
@@ -300,6 +314,9 @@ async fn arrive(visit: &Visit, signed: Signed) -> Reply {
         now: visit.now,
     };
     let spare = restored.spare();
+    if let Err(stop) = super::admit(&restored, page) {
+        return super::problems::page(&spare, stop);
+    }
     match (page.handler)(restored).await {
         Ok(reply) => reply,
         Err(stop) => super::problems::page(&spare, stop),
@@ -356,9 +373,10 @@ async fn attempt_code(visit: &Visit, half: &Signed) -> Result<Reply, Trouble> {
     let known = known.await?;
     let keys = &visit.app().keys.browsers;
     let email = half.member.email.as_str();
-    let lane = Lane::new(keys, email, known.as_deref(), visit.address().as_deref());
+    let lane = |what| Lane::new(keys, what, email, known.as_deref(), visit.call.address);
+    let (lane, passwords) = (lane(What::Code), lane(What::Password));
     visit.check_code(half, code.reveal(), &lane).await?;
-    begin(visit, &half.member, Stage::Whole, Some(lane)).await
+    begin(visit, &half.member, Stage::Whole, vec![lane, passwords]).await
 }
 
 pub(crate) async fn sign_out(visit: Visit) -> Answer {

@@ -4,10 +4,11 @@
 use http::StatusCode;
 use keyway_domain::actor::StepUp;
 use keyway_domain::limits::IDEMPOTENCY_HOURS;
+use keyway_domain::member::Member;
 use keyway_domain::scheme::StepUpRule;
 use keyway_domain::totp::Judged;
 use keyway_store::idempotency::{self, Given};
-use keyway_store::{DbError, Tx, members};
+use keyway_store::{DbError, Tx, accounts, members, sessions};
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -17,7 +18,8 @@ use super::reply::redirect;
 use super::ui::{self, Field};
 use super::visit::{Signed, Visit};
 use crate::authenticator;
-use crate::commands::proofs::{self, Lane, Purpose, Tried};
+use crate::commands::proofs::{self, Lane, Purpose, Tried, What};
+use crate::commands::sessions::{is_good, session_digest};
 use crate::commands::{Error, Moment};
 use crate::http::Reply;
 
@@ -37,6 +39,14 @@ impl Wanted {
     /// The password, for what the scheme says nothing of.
     pub(crate) fn password(act: &str, subject: impl Into<String>) -> Self {
         Self::new(act, subject, StepUpRule::Password)
+    }
+
+    /// The best proof that the member has, for what decides who may prove what: were it less, a
+    /// password would be as good as the authenticator.
+    pub(crate) fn strongest(act: &str, subject: impl Into<String>, member: &Member) -> Self {
+        let has_factor = member.totp.is_some();
+        let rule = if has_factor { StepUpRule::Otp } else { StepUpRule::Password };
+        Self::new(act, subject, rule)
     }
 }
 
@@ -127,23 +137,28 @@ impl Visit {
         wanted: Option<Wanted>,
         work: impl Fn(&mut Tx<'_>, &Moment) -> Result<Next, Error> + Send + 'static,
     ) -> Result<Reply, Trouble> {
+        let nothing = std::future::ready(Ok(()));
+        self.act_after(wanted, nothing, move |tx, moment, ()| work(tx, moment)).await
+    }
+
+    /// The same, with something to prepare that costs much: after the proof, so that nobody
+    /// without one makes us work.
+    pub(crate) async fn act_after<T: Send + 'static>(
+        &self,
+        wanted: Option<Wanted>,
+        prepare: impl Future<Output = Result<T, Trouble>>,
+        work: impl Fn(&mut Tx<'_>, &Moment, &T) -> Result<Next, Error> + Send + 'static,
+    ) -> Result<Reply, Trouble> {
         let signed = self.signed().map_err(Trouble::Stop)?.clone();
         let caller = signed.member.id.to_string();
-        let key = self.form_key()?;
-        // Two clicks are two requests at once: the second waits, and is then the same form again.
-        let turn = self.app().turns.take(&key);
-        let _turn = turn.lock().await;
-        let since = self.now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
-        let (by, name) = (caller.clone(), key.clone());
-        let read = move |tx: &mut Tx<'_>| idempotency::find(tx, &by, &name, since);
-        if let Some(given) = self.app().db.read(read).await? {
-            return Ok(redirect(&where_to(&given)));
-        }
+        let key = self.form_key().ok_or(Trouble::Stop(Stop::Forged))?;
         if let Some(wanted) = wanted.as_ref().filter(|wanted| wanted.rule != StepUpRule::None) {
             self.prove(&signed, wanted).await?;
         }
-        let moment = self.moment();
-        let to = self.app().db.write(self.now, move |tx| {
+        let prepared = prepare.await?;
+        // Not the instant at which the form came: it may have waited for its turn.
+        let moment = Moment { now: self.app().now(), ..self.moment() };
+        let to = self.app().db.write(moment.now, move |tx| {
             still_there(tx, &moment, &signed)?;
             let mut moment = moment.clone();
             if let Some(wanted) = &wanted {
@@ -153,7 +168,7 @@ impl Visit {
                     return Err(proof_is_gone());
                 }
             }
-            let next = work(tx, &moment)?;
+            let next = work(tx, &moment, &prepared)?;
             let body = json!({ "to": next.to }).to_string();
             let given = Given { fingerprint: Vec::new(), status: 303, body };
             idempotency::save(tx, &caller, &key, &given, moment.now)?;
@@ -164,17 +179,31 @@ impl Visit {
 
     /// The name of this form as it was filled in. The mark alone would be too little: who goes back
     /// and changes what they typed means something else.
-    fn form_key(&self) -> Result<String, Trouble> {
+    pub(super) fn form_key(&self) -> Option<String> {
         let once = self.fields.text("once");
         if once.is_empty() || once.len() > 64 {
-            return Err(Trouble::Stop(Stop::Forged));
+            return None;
         }
         let mut parts: Vec<&[u8]> = vec![once.as_bytes(), b"\0", self.call.uri.path().as_bytes()];
         for (name, value) in self.fields.typed() {
             parts.extend([b"\0".as_slice(), name.as_bytes(), b"=", value.as_bytes()]);
         }
         let digest = self.app().keys.browsers.digest_parts(&parts);
-        Ok(crate::commands::sessions::hex(&digest.0))
+        Some(crate::commands::sessions::hex(&digest.0))
+    }
+
+    /// Where this very form led when it was taken before. Asked before anything else is looked at:
+    /// what the form was about may be gone by its own doing.
+    pub(super) async fn taken_before(
+        &self,
+        signed: &Signed,
+        key: &str,
+    ) -> Result<Option<Reply>, Stop> {
+        let since = self.now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
+        let (by, name) = (signed.member.id.to_string(), key.to_owned());
+        let read = move |tx: &mut Tx<'_>| idempotency::find(tx, &by, &name, since);
+        let found = self.app().db.read(read).await?;
+        Ok(found.map(|given| redirect(&where_to(&given))))
     }
 
     /// Looks at the proof that came with the form and keeps it for the act, unless one is kept.
@@ -190,7 +219,7 @@ impl Visit {
             return self.prove_by_code(signed, &wanted.purpose, code.reveal()).await;
         }
         if let Some(password) = password {
-            let lane = self.own_lane(signed);
+            let lane = self.own_lane(signed, What::Password);
             self.check_password(signed, "password", password.clone(), &lane).await?;
             return self.keep(signed, &wanted.purpose, StepUp::Password, &lane).await;
         }
@@ -208,10 +237,10 @@ impl Visit {
     }
 
     /// The counters of tries in this session.
-    pub(crate) fn own_lane(&self, signed: &Signed) -> Lane {
+    pub(crate) fn own_lane(&self, signed: &Signed, what: What) -> Lane {
         let keys = &self.app().keys.browsers;
         let email = signed.member.email.as_str();
-        Lane::new(keys, email, Some(&signed.session.device), self.address().as_deref())
+        Lane::new(keys, what, email, Some(&signed.session.device), self.call.address)
     }
 
     /// Whether this is the member's password. The try counts, whatever comes of it.
@@ -223,13 +252,14 @@ impl Visit {
         lane: &Lane,
     ) -> Result<(), Trouble> {
         let (counted, now) = (lane.clone(), self.now);
+        let slot = self.app().passwords.slot().await?;
         let write = move |tx: &mut Tx<'_>| proofs::note(tx, &counted, now);
         let left = match self.app().db.write(now, write).await? {
             Tried::Go { left } => left,
             Tried::Locked { until } => return Err(locked(field, until).into()),
         };
         let hash = Some(signed.member.password.clone());
-        if self.app().passwords.holds(password, hash).await? {
+        if slot.holds(password, hash).await? {
             return Ok(());
         }
         if left == 0 {
@@ -271,7 +301,7 @@ impl Visit {
             let message = "There is no authenticator app yet. Set one up under Sign-in security.";
             return Err(Problems::one(StatusCode::UNAUTHORIZED, "code", message).into());
         }
-        let lane = self.own_lane(signed);
+        let lane = self.own_lane(signed, What::Code);
         self.check_code(signed, code, &lane).await?;
         self.keep(signed, purpose, StepUp::Otp, &lane).await
     }
@@ -320,6 +350,7 @@ impl Visit {
         lane: &Lane,
     ) -> Result<(), Trouble> {
         let (counted, now, id) = (lane.clone(), self.now, signed.member.id);
+        let slot = self.app().passwords.slot().await?;
         let noted = self.app().db.write(now, move |tx| {
             Ok::<_, DbError>((proofs::note(tx, &counted, now)?, members::codes(tx, id)?))
         });
@@ -329,7 +360,7 @@ impl Visit {
             Tried::Locked { until } => return Err(locked("code", until).into()),
         };
         let typed = super::codes::recovery_input(id, code);
-        if let Some(hash) = self.app().passwords.find(typed, hashes).await? {
+        if let Some(hash) = slot.find(typed, hashes).await? {
             let (moment, member) = (self.moment(), signed.member.clone());
             let write =
                 move |tx: &mut Tx<'_>| proofs::use_recovery_code(tx, &moment, &member, &hash);
@@ -360,13 +391,23 @@ pub(crate) fn again(
 fn still_there(tx: &mut Tx<'_>, moment: &Moment, signed: &Signed) -> Result<(), Error> {
     let seals = &moment.realm.rules.seals;
     let found = members::find(tx, seals, signed.member.account, signed.member.id)?;
-    let same =
-        found.is_some_and(|found| found.removed_at.is_none() && found.role == signed.member.role);
-    if same {
+    let same = found.is_some_and(|found| {
+        let (is, was) = (&found, &signed.member);
+        is.removed_at.is_none()
+            && is.role == was.role
+            && is.password == was.password
+            && is.totp.is_some() == was.totp.is_some()
+    });
+    let digest = session_digest(&moment.keys.browsers, signed.token.reveal());
+    let session = sessions::find(tx, seals, &digest)?;
+    let good = session.is_some_and(|session| is_good(&session, moment.now));
+    let account = accounts::find(tx, signed.account.id)?;
+    let let_in = account.is_some_and(|account| account.suspended == signed.account.suspended);
+    if same && good && let_in {
         return Ok(());
     }
-    let message = "your role has changed; open the page again".to_owned();
-    Err(Error::Conflict { code: "role_changed", message })
+    let message = "something about your sign-in has changed; open the page again".to_owned();
+    Err(Error::Conflict { code: "sign_in_changed", message })
 }
 
 fn proof_is_gone() -> Error {
@@ -420,7 +461,7 @@ impl Dialog<'_> {
     pub(crate) fn show(&self, visit: &Visit, problems: &Problems) -> Markup {
         html! {
             dialog open aria-labelledby="dialog-title" data-modal {
-                form method="post" {
+                form action=(visit.call.uri.path()) method="post" {
                     (layout::marks(visit))
                     header {
                         div.stack.tight {

@@ -223,7 +223,7 @@ fn page_of(visit: &Visit, title: &str, dialog: &Markup) -> Markup {
 }
 
 fn invite_wanted(signed: &Signed) -> Wanted {
-    Wanted::password("invite", signed.account.id.to_string())
+    Wanted::strongest("invite", signed.account.id.to_string(), &signed.member)
 }
 
 fn invite_view(visit: &Visit, asked: &Asked, problems: &Problems) -> Result<Markup, Stop> {
@@ -336,7 +336,7 @@ async fn open(visit: &Visit, act: &str) -> Result<Case, Stop> {
     if let Err(refusal) = may_give(signed.member.role, member.role) {
         return Err(Stop::Forbidden(ui::sentence_text(&refusal.to_string())));
     }
-    let wanted = Wanted::password(act, id.to_string());
+    let wanted = Wanted::strongest(act, id.to_string(), &signed.member);
     let asked = asked(visit, &wanted).await?;
     Ok(Case { member, people, kept, asked, wanted })
 }

@@ -284,11 +284,9 @@ impl Visit {
         CredentialId::parse(self.param("credential")).ok_or(Stop::NotFound)
     }
 
-    /// Where browsers find this Keyway: what is configured, or where this request was sent.
+    /// Where browsers find this Keyway. Never what the request names as its host: a link in a mail
+    /// would lead wherever somebody else wants.
     pub(crate) fn public_url(&self) -> String {
-        match &self.app().site.public_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{}", self.header("host").unwrap_or("localhost")),
-        }
+        self.app().site.base_url()
     }
 }
