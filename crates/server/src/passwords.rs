@@ -216,7 +216,9 @@ pub fn objection(password: &str, has_factor: bool, about_them: &[&str]) -> Optio
         return Some(format!("A password has at most {PASSWORD_BYTES_MAX} bytes."));
     }
     let judged: String = password.chars().take(JUDGED_CHARS_MAX).collect();
-    let score = zxcvbn::zxcvbn(&judged, about_them).score();
-    (score < zxcvbn::Score::Three)
+    // A space between does not make a repetition better.
+    let joined: String = judged.chars().filter(|c| !c.is_whitespace()).collect();
+    let is_weak = |text: &str| zxcvbn::zxcvbn(text, about_them).score() < zxcvbn::Score::Three;
+    (is_weak(&judged) || is_weak(&joined))
         .then(|| "This password is one of those that are guessed first: it is common, repeats itself, or is made from your name.".to_owned())
 }

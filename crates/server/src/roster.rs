@@ -168,7 +168,7 @@ impl Roster {
     /// A page.
     pub fn page(&self, query: &Query, scheme: &Scheme, now: Time) -> Listing {
         let mut counts = [0; Show::ALL.len()];
-        let mut fitting: Vec<&Entry> = Vec::new();
+        let mut fitting: Vec<(Key<'_>, &Entry)> = Vec::new();
         let mut ended = 0;
         let text = query.text.trim().to_lowercase();
         for entry in self.entries.values() {
@@ -176,57 +176,56 @@ impl Roster {
             if !listed || entry.environment != query.environment {
                 continue;
             }
-            let shown = Show::ALL.map(|(show, _)| shows(show, entry, scheme, now));
+            let live = entry.is_live(now);
+            let shown = shown_under(entry, live, scheme, now);
             for (count, shown) in counts.iter_mut().zip(shown) {
                 *count += usize::from(shown);
             }
             let fits = query.kind.as_deref().is_none_or(|kind| *entry.kind == *kind)
                 && query.owner.is_none_or(|owner| entry.owner == Some(owner))
                 && (text.is_empty() || entry.text.contains(&text));
-            ended += usize::from(fits && !entry.is_live(now));
+            ended += usize::from(fits && !live);
             if fits && shown[query.show as usize] {
-                fitting.push(entry);
+                fitting.push((key(entry, live, query.sort), entry));
             }
         }
         let found = fitting.len();
-        let after = query.after.and_then(|id| self.entries.get(&id));
-        if let Some(after) = after {
-            let last = key(after, query.sort, now);
-            fitting.retain(|entry| key(entry, query.sort, now) > last);
+        if let Some(after) = query.after.and_then(|id| self.entries.get(&id)) {
+            let last = key(after, after.is_live(now), query.sort);
+            fitting.retain(|(key, _)| *key > last);
         }
         let before = found - fitting.len();
-        let order = |a: &&Entry, b: &&Entry| key(a, query.sort, now).cmp(&key(b, query.sort, now));
         if fitting.len() > query.limit {
-            fitting.select_nth_unstable_by(query.limit, order);
+            fitting.select_nth_unstable_by_key(query.limit, |(key, _)| *key);
             fitting.truncate(query.limit);
         }
-        fitting.sort_unstable_by(order);
-        let rows = fitting.into_iter().cloned().collect();
+        fitting.sort_unstable_by_key(|(key, _)| *key);
+        let rows = fitting.into_iter().map(|(_, entry)| entry.clone()).collect();
         Listing { rows, counts, found, ended, before }
     }
 }
 
-fn key(entry: &Entry, sort: Sort, now: Time) -> Key<'_> {
-    let ended = !entry.is_live(now);
+fn key(entry: &Entry, live: bool, sort: Sort) -> Key<'_> {
     let (number, text) = match sort {
         Sort::Used => (-entry.last_used.as_ref().map_or(0, |seen| seen.at.0), ""),
         Sort::Name => (0, &*entry.text),
         Sort::Age => (entry.secret_since.0, ""),
         Sort::Expires => (entry.expires_at.map_or(i64::MAX, |at| at.0), ""),
     };
-    (ended, number, text, Reverse(entry.id))
+    (!live, number, text, Reverse(entry.id))
 }
 
-fn shows(show: Show, entry: &Entry, scheme: &Scheme, now: Time) -> bool {
-    match show {
-        Show::All => true,
-        Show::Rotating => entry.is_rotating(now),
-        Show::Expiring => entry.is_expiring(now),
-        Show::Unused => entry.is_unused(now),
-        Show::Old => entry.is_old(now, scheme),
-        Show::Money => entry.is_live(now) && moves_money(entry.grant, scheme),
-        Show::Ended => !entry.is_live(now),
-    }
+/// Under which choices of [`Show::ALL`] a row is.
+fn shown_under(entry: &Entry, live: bool, scheme: &Scheme, now: Time) -> [bool; Show::ALL.len()] {
+    [
+        true,
+        live && entry.is_rotating(now),
+        live && entry.is_expiring(now),
+        live && entry.is_unused(now),
+        live && entry.is_old(now, scheme),
+        live && moves_money(entry.grant, scheme),
+        !live,
+    ]
 }
 
 /// A roster, once it was read.

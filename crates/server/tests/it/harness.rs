@@ -101,19 +101,28 @@ impl Keyway {
         Self::start_in(scheme, folder, START).await
     }
 
+    /// Starts with something of the dashboard's own set otherwise.
+    pub(crate) async fn start_with(scheme: &str, site: Site) -> Self {
+        let number = OsEntropy.u128();
+        let folder = std::env::temp_dir().join(format!("keyway-test-{number:032x}"));
+        std::fs::create_dir(&folder).expect("the temporary folder is writable");
+        Self::start_on(scheme, folder, START, site).await
+    }
+
     /// Starts on a folder that may hold data already.
     pub(crate) async fn start_in(scheme: &str, folder: PathBuf, at: &str) -> Self {
+        let site = Site { sign_up: SignUp::Open, ..Site::default() };
+        Self::start_on(scheme, folder, at, site).await
+    }
+
+    async fn start_on(scheme: &str, folder: PathBuf, at: &str, site: Site) -> Self {
         let clock = Arc::new(ManualClock::new(Time::parse(at).expect("an instant")));
         let opening = Opening {
             scheme: schemes::load(scheme).expect("a built-in scheme"),
             root: RootKey::generate(&mut SeededEntropy::new(7)),
             clock: clock.clone(),
             options: Options { durable: false, ..Options::default() },
-            site: Site {
-                sign_up: SignUp::Open,
-                mailbox: Some(folder.join("mailbox")),
-                ..Site::default()
-            },
+            site: Site { mailbox: Some(folder.join("mailbox")), ..site },
         };
         let app = App::open(&folder.join("keyway.db"), opening).await.expect("it opens");
         let (stop, stopped) = watch::channel(false);

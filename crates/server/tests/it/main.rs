@@ -17,6 +17,7 @@ mod page_table;
 mod people;
 mod rapyd;
 mod roles;
+mod signing_up;
 mod step_up;
 mod tokens;
 mod trouble;
