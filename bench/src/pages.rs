@@ -121,6 +121,7 @@ async fn render(
         ("the audit log", "/audit"),
         ("the team", "/team"),
         ("sign-in security", "/you"),
+        ("the list, once more", "/live/keys"),
     ];
     for (what, target) in targets {
         let first = Instant::now();
