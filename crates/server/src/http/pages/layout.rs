@@ -219,6 +219,10 @@ pub(crate) fn marks(visit: &Visit) -> Markup {
 
 /// `an API key`, `a secret key`.
 pub(crate) fn article(word: &str) -> String {
+    if word.ends_with('s') {
+        // Some platforms call one of them by the plural: a pair of strings.
+        return word.to_owned();
+    }
     let vowel = word.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
     format!("{} {word}", if vowel { "an" } else { "a" })
 }

@@ -103,7 +103,7 @@ async fn load<'s>(visit: &Visit, scheme: &'s Scheme) -> Result<Form<'s>, Stop> {
     let environment = visit.environment()?;
     let kind = wanted_kind(visit, scheme, signed)?;
     let fields = &visit.fields;
-    let label = layout::article(&kind.label);
+    let label = layout::article(&lower(&kind.label));
     let others = scheme.kinds.iter().filter(|other| may(other, Act::Create, signed)).collect();
     Ok(Form {
         kind,

@@ -129,8 +129,7 @@ fn view(visit: &Visit, shown: &Shown, until: Time) -> Result<Markup, Stop> {
     let seconds = (until.0 - visit.now.0).max(0) / 1000;
     let several = shown.items.len() > 1;
     let what = if several { scheme.words.credentials.clone() } else { kind.label.clone() };
-    let title =
-        format!("Save {} {} now", if several { "these" } else { "this" }, lower_first(&what));
+    let title = format!("Save your {} now", lower_first(&what));
     let id = visit.param("reveal").to_owned();
     let body = html! {
         div.head {
