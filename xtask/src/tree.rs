@@ -12,9 +12,11 @@ use proc_macro2::TokenStream;
 /// Folders that are never part of the repository, for a copy that git does not know.
 const OUTSIDE: [&str; 4] = [".git", "target", "node_modules", ".venv"];
 
-/// Every text file of the repository, by its path from the root.
+/// Every file of the repository, by its path from the root.
 pub(crate) struct Tree {
     sources: Vec<Source>,
+    /// Files that are not text, such as pictures: they have no lines to judge.
+    others: Vec<String>,
 }
 
 /// One text file.
@@ -34,18 +36,18 @@ impl Tree {
             Some(paths) => paths,
             None => walk(root)?,
         };
-        let mut files = Vec::new();
+        let (mut files, mut others) = (Vec::new(), Vec::new());
         for path in paths {
-            match fs::read(root.join(&path)) {
-                // A file that is not text has no lines to judge.
-                Ok(bytes) => files.extend(String::from_utf8(bytes).ok().map(|text| (path, text))),
+            match fs::read(root.join(&path)).map(String::from_utf8) {
+                Ok(Ok(text)) => files.push((path, text)),
+                Ok(Err(_)) => others.push(path),
                 // Deleted in the work tree and still in the index, or a link to a folder.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self::new(files))
+        Ok(Self { others, ..Self::new(files) })
     }
 
     pub(crate) fn new(files: Vec<(String, String)>) -> Self {
@@ -54,7 +56,7 @@ impl Tree {
             .into_iter()
             .map(|(path, text)| Source { path, text, syntax: OnceCell::new() })
             .collect();
-        Self { sources }
+        Self { sources, others: Vec::new() }
     }
 
     pub(crate) fn sources(&self) -> &[Source] {
@@ -69,10 +71,12 @@ impl Tree {
         self.sources.iter().find(|source| source.path == path)
     }
 
-    /// Whether `path` is a text file of the repository or a folder with one in it.
+    /// Whether `path` is a file of the repository or a folder with one in it.
     pub(crate) fn holds(&self, path: &str) -> bool {
         let folder = format!("{}/", path.trim_end_matches('/'));
-        self.sources.iter().any(|source| source.path == path || source.path.starts_with(&folder))
+        let texts = self.sources.iter().map(|source| source.path.as_str());
+        let mut known = texts.chain(self.others.iter().map(String::as_str));
+        known.any(|known| known == path || known.starts_with(&folder))
     }
 }
 

@@ -37,51 +37,51 @@ fn a_bad_file_is_told_the_line_and_what_would_be_right() {
         "sk_{environment}_{random:32}",
         "sk_{env}_{random:32}",
         &expect![
-            "line 72: `{env}` is not a placeholder; there are `{environment}` and `{random:N}`"
+            "line 80: `{env}` is not a placeholder; there are `{environment}` and `{random:N}`"
         ],
     );
     check(
         "presented = [\"bearer\"]",
         "presented = [\"header\"]",
         &expect![
-            "line 75: `header` is no way to present a credential; use `bearer`, `basic-user`, `basic-pair`, `bearer-pair`, `login`, `signature`"
+            "line 83: `header` is no way to present a credential; use `bearer`, `basic-user`, `basic-pair`, `bearer-pair`, `login`, `signature`"
         ],
     );
     check(
         "presented = [\"bearer\"]",
         "presented = [\"basic-pair\"]",
-        &expect!["line 75: a pair needs an id"],
+        &expect!["line 83: a pair needs an id"],
     );
     check("payouts:write\"", "payout:write\"", &expect!["line 21: there is no resource `payout`"]);
     check(
         "kept = \"digest\"",
         "kept = \"plain\"",
-        &expect!["line 76: `plain` is no way to keep a secret; use `digest`, `sealed`, `readable`"],
+        &expect!["line 84: `plain` is no way to keep a secret; use `digest`, `sealed`, `readable`"],
     );
     check(
         "expire = {",
         "expires = {",
         &expect![
-            "line 87: `expires` is no act; use `create`, `reveal`, `rotate`, `finish`, `extend`, `rollback`, `regenerate`, `duplicate`, `edit`, `rename`, `expire`, `revoke`, `delete`"
+            "line 95: `expires` is no act; use `create`, `reveal`, `rotate`, `finish`, `extend`, `rollback`, `regenerate`, `duplicate`, `edit`, `rename`, `expire`, `revoke`, `delete`"
         ],
     );
     check(
         "[\"owner\", \"admin\", \"developer\"] }",
         "[\"boss\"] }",
-        &expect!["line 83: `boss` is no role; use `owner`, `admin`, `developer`, `viewer`"],
+        &expect!["line 91: `boss` is no role; use `owner`, `admin`, `developer`, `viewer`"],
     );
     check(
         "confirm = true",
         "sure = true",
         &expect![
-            "line 88: unknown field `sure`, expected one of `by`, `step_up`, `confirm`, `overlap`, `up_to`"
+            "line 96: unknown field `sure`, expected one of `by`, `step_up`, `confirm`, `overlap`, `up_to`"
         ],
     );
     check(
         "optional-date",
         "sometimes",
         &expect![
-            "line 79: `sometimes` is no expiry rule; use `never`, `optional-date`, `optional`"
+            "line 87: `sometimes` is no expiry rule; use `never`, `optional-date`, `optional`"
         ],
     );
     check(
@@ -92,18 +92,18 @@ fn a_bad_file_is_told_the_line_and_what_would_be_right() {
     check(
         "window = \"1m\"",
         "window = \"1 minute\"",
-        &expect!["line 91: `1 minute` is no duration; write `0s`, `15m`, `24h` or `7d`"],
+        &expect!["line 99: `1 minute` is no duration; write `0s`, `15m`, `24h` or `7d`"],
     );
     check(
         "unknown = {",
         "unheard_of = {",
         &expect![
-            "line 102: `unheard_of` is no reason; use `missing`, `malformed`, `unknown`, `revoked`, `expired`, `wrong_environment`, `insufficient_scope`, `resource_not_accessible`, `address_not_allowed`, `rate_limited`, `account_suspended`, `replayed`, `bad_signature`, `clock_skew`, `unavailable`"
+            "line 110: `unheard_of` is no reason; use `missing`, `malformed`, `unknown`, `revoked`, `expired`, `wrong_environment`, `insufficient_scope`, `resource_not_accessible`, `address_not_allowed`, `rate_limited`, `account_suspended`, `replayed`, `bad_signature`, `clock_skew`, `unavailable`"
         ],
     );
     check(
         "\"{message}\"",
         "\"{mesage}\"",
-        &expect!["line 96: `{mesage}` is not a placeholder of a body"],
+        &expect!["line 104: `{mesage}` is not a placeholder of a body"],
     );
 }
