@@ -209,6 +209,7 @@ impl App {
             request_id: String::new(),
             address: None,
             client: None,
+            reason: None,
             keys: Arc::clone(&self.keys),
             realm: Arc::clone(&self.platform),
             order: self.order.clone(),

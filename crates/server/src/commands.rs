@@ -82,6 +82,8 @@ pub struct Moment {
     pub address: Option<String>,
     /// What sent it, as it called itself.
     pub client: Option<String>,
+    /// Why they do it, in a word, if they said so.
+    pub reason: Option<&'static str>,
     /// The keys in use.
     pub keys: Arc<Keyring>,
     /// The realm of what he acts on.
@@ -128,8 +130,11 @@ impl Moment {
         tx: &mut Tx<'_>,
         account: AccountId,
         subject: String,
-        happened: Happened,
+        mut happened: Happened,
     ) -> Result<(), DbError> {
+        if let (Some(reason), Some(after)) = (self.reason, happened.after.as_object_mut()) {
+            after.insert("reason".to_owned(), reason.into());
+        }
         let event = Event {
             id: EventId::ordered(self.now, self.order.next(), &mut OsEntropy),
             at: self.now,

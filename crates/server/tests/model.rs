@@ -87,6 +87,7 @@ impl House {
             request_id: "model".to_owned(),
             address: None,
             client: None,
+            reason: None,
             keys: Arc::clone(&self.app.keys),
             realm: Arc::clone(&self.app.platform),
             order: self.app.order.clone(),

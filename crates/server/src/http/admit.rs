@@ -65,6 +65,7 @@ impl Call {
             request_id: self.request_id.clone(),
             address: self.address.map(|address| address.to_canonical().to_string()),
             client: crate::usage::client(&self.headers),
+            reason: None,
             keys: std::sync::Arc::clone(&self.app.keys),
             realm: std::sync::Arc::clone(realm),
             order: self.app.order.clone(),

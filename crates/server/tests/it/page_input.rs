@@ -177,3 +177,19 @@ async fn x15_the_new_key_is_downloaded_as_an_environment_file() {
     assert_eq!(ada.submit(&form).await.expect(200).text, file.text);
     basic(keyway.api, "GET", "/v2/invoices", (&key, ""), "").await.expect(200);
 }
+
+#[tokio::test]
+async fn why_a_credential_was_ended_is_in_its_history() {
+    let keyway = Keyway::start("enterprise").await;
+    let mut ada = Browser::sign_up(&keyway, OWNER).await;
+    let account = account_of(&keyway, OWNER).await;
+    let kind = acts::kinds(&keyway).remove(0);
+    let id = acts::make(&keyway, &account, &kind).await;
+    let form = ada.form(&format!("/live/keys/{id}/revoke")).await;
+    let form = form.with("confirm", "1").with("reason", "leak");
+    ada.submit(&form).await.expect(303);
+    let events = keyway.get(&format!("/v1/accounts/{account}/events")).await.expect(200).json();
+    assert_eq!(events["data"][0]["type"], "api_key.revoked");
+    assert_eq!(events["data"][0]["after"]["reason"], "It leaked");
+    assert!(ada.get(&format!("/live/keys/{id}")).await.expect(200).text.contains("It leaked"));
+}

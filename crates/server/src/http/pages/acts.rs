@@ -22,7 +22,7 @@ pub(super) struct Case<'s> {
     pub(super) visit: &'s Visit,
     pub(super) loaded: Loaded,
     pub(super) kind: &'s Kind,
-    act: Act,
+    pub(super) act: Act,
     pub(super) asked: Asked,
 }
 

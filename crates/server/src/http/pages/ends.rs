@@ -7,10 +7,11 @@ use maud::{Markup, html};
 
 use super::acts::{Case, dialog_pages};
 use super::problems::{Problems, Trouble};
-use super::step_up::again;
+use super::step_up::{Next, again};
 use super::visit::Visit;
 use super::{Answer, icons, reply, ui};
-use crate::commands::credentials::Change;
+use crate::commands::Moment;
+use crate::commands::credentials::{self, Change};
 use crate::http::Reply;
 
 dialog_pages! {
@@ -18,7 +19,7 @@ dialog_pages! {
     delete_form, delete, Act::Delete, delete_view, deletion;
 }
 
-/// Reasons of an end. They are told in the event's request, for the history.
+/// Reasons of an end, for the history.
 const REASONS: [(&str, &str); 4] = [
     ("leak", "It leaked"),
     ("unused", "No longer used"),
@@ -103,7 +104,7 @@ fn revoke_view(case: &Case, problems: &Problems) -> Markup {
 async fn revocation(case: &Case<'_>) -> Result<Reply, Trouble> {
     case.is_confirmed()?;
     is_typed(case)?;
-    case.change(Change::Revoke, format!("{}?done=revoked", case.loaded.path())).await
+    end(case, Change::Revoke, format!("{}?done=revoked", case.loaded.path())).await
 }
 
 fn delete_view(case: &Case, problems: &Problems) -> Markup {
@@ -121,5 +122,21 @@ async fn deletion(case: &Case<'_>) -> Result<Reply, Trouble> {
     case.is_confirmed()?;
     is_typed(case)?;
     let to = format!("/{}/keys?done=deleted", case.loaded.credential.environment.as_str());
-    case.change(Change::Delete, to).await
+    end(case, Change::Delete, to).await
+}
+
+/// Ends it, with the reason in its history.
+async fn end(case: &Case<'_>, change: Change, to: String) -> Result<Reply, Trouble> {
+    let signed = case.visit.signed()?;
+    let (account, id) = (signed.account.id, case.loaded.credential.id);
+    let typed = case.visit.fields.text("reason");
+    let reason = REASONS.iter().find(|(word, _)| *word == typed).map(|(_, said)| *said);
+    let wanted = case.loaded.wanted(case.kind, case.act);
+    case.visit
+        .act(Some(wanted), move |tx, moment| {
+            let moment = Moment { reason, ..moment.clone() };
+            credentials::change(tx, &moment, account, id, change.clone())?;
+            Ok(Next::to(to.clone()))
+        })
+        .await
 }

@@ -263,6 +263,7 @@ impl Visit {
             request_id: self.call.request_id.clone(),
             address: self.address(),
             client: self.client(),
+            reason: None,
             keys: Arc::clone(&app.keys),
             realm: Arc::clone(&app.platform),
             order: app.order.clone(),
