@@ -86,11 +86,7 @@ async fn a_session_ends_after_fifteen_idle_minutes_and_after_twelve_hours() {
         if page.status != 200 {
             break;
         }
-        // What is written down of its use is written beside the request.
-        for _ in 0..1000 {
-            tokio::task::yield_now().await;
-        }
-        ada.get("/you").await;
+        keyway.settle().await;
     }
     assert_eq!(asked, 72, "it lived {asked} times ten minutes");
     keyway.clock.advance_ms(MINUTE);

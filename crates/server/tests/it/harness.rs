@@ -16,7 +16,7 @@ use keyway_server::clock::ManualClock;
 use keyway_server::http::{Door, serve};
 use keyway_server::verify::InProcess;
 use keyway_server::{schemes, worker};
-use keyway_store::Options;
+use keyway_store::{DbError, Options, Tx};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -236,6 +236,16 @@ impl Keyway {
     /// Asks `POST /v1/verify`.
     pub(crate) async fn verify(&self, question: Value) -> Answer {
         send(self.internal, "POST", "/v1/verify", &[], &question.to_string()).await
+    }
+
+    /// Waits until what requests write beside their answers is written: whatever a task has put
+    /// into the writer's queue stands before this.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let nothing = |_: &mut Tx<'_>| Ok::<_, DbError>(());
+        self.app.db.write(self.app.now(), nothing).await.expect("the database answers");
     }
 
     /// Writes the counters down, as the worker does every few seconds.
