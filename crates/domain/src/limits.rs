@@ -78,3 +78,29 @@ pub const RESET_MS: i64 = 3_600_000;
 pub const REVEAL_MS: i64 = 10 * 60_000;
 /// Places that usage remembers of each secret; the ones longest unseen are forgotten first.
 pub const PLACES_PER_SECRET_MAX: u32 = 50;
+/// A call of a merchant's URL ends after so long, whatever the other side does: longer than an
+/// honest endpoint takes to note an event, short enough that hung ones do not fill the workers.
+pub const OUTBOUND_MS: i64 = 15_000;
+/// Its look-up, connection and TLS handshake end after so long together: who is not there within
+/// some round trips is not there.
+pub const OUTBOUND_CONNECT_MS: i64 = 5_000;
+/// Bytes of a URL that a merchant may type: what browsers and proxies agree on.
+pub const OUTBOUND_URL_BYTES_MAX: usize = 2_048;
+/// Bytes of the status line and headers of an answer: four times what servers send at most.
+pub const OUTBOUND_HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Headers of an answer.
+pub const OUTBOUND_HEADERS_MAX: usize = 100;
+/// Bytes of an answer's body that are read and kept: enough of an error page to see what is wrong.
+pub const OUTBOUND_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that are read from a connection at all: the head and body above, and as much again for
+/// the TLS handshake, its framing, chunk sizes and interim answers.
+pub const OUTBOUND_READ_BYTES_MAX: usize = 192 * 1024;
+/// Bytes of an answer's headers that a delivery log shows.
+pub const OUTBOUND_SHOWN_BYTES_MAX: usize = 4 * 1024;
+/// Addresses of a name that are tried in one call; the time to connect is shared by them.
+pub const OUTBOUND_TRIES_MAX: usize = 4;
+/// Name look-ups at one time. Each holds a thread until the system gives up, so that a name server
+/// which never answers could otherwise take them all.
+pub const OUTBOUND_LOOKUPS_MAX: usize = 32;
+/// An endpoint can ask for a pause of at most so long.
+pub const RETRY_AFTER_MS_MAX: i64 = 24 * 3_600_000;

@@ -10,6 +10,7 @@ pub mod http;
 
 pub mod index;
 pub mod mail;
+pub mod outbound;
 pub mod passwords;
 pub mod root_key;
 pub mod roster;
