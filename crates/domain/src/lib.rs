@@ -6,6 +6,7 @@
 //! remembered.
 
 pub mod actor;
+pub mod alert;
 pub mod canonical;
 pub mod credential;
 pub mod event;
