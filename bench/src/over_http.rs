@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyway_domain::Environment;
-use keyway_domain::scheme::{Presented, SignatureEncoding, SignedPart};
+use keyway_domain::scheme::{Presented, SignatureEncoding, SignedValues};
 use keyway_secret::{SecretText, SeededEntropy, hmac_sha256_hex};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -130,19 +130,16 @@ impl Source {
         let salt = format!("{:016x}", self.drawn);
         let timestamp = (crate::engine::now().0 / 1000).to_string();
         let secret = SecretText::new(secret);
-        let parts: Vec<&[u8]> = rules
-            .message
-            .iter()
-            .map(|part| match part {
-                SignedPart::MethodLower => b"get".as_slice(),
-                SignedPart::Path => self.path.as_bytes(),
-                SignedPart::Salt => salt.as_bytes(),
-                SignedPart::Timestamp => timestamp.as_bytes(),
-                SignedPart::Id => id.as_bytes(),
-                SignedPart::Secret => secret.reveal().as_bytes(),
-                SignedPart::Body => b"",
-            })
-            .collect();
+        let values = SignedValues {
+            method: "get",
+            path: self.path,
+            salt: &salt,
+            timestamp: &timestamp,
+            id,
+            ..SignedValues::default()
+        };
+        let parts: Vec<&[u8]> =
+            rules.message.iter().map(|part| part.of(&values, &secret)).collect();
         let hex = hmac_sha256_hex(&secret, &parts);
         let signature = match rules.encoding {
             SignatureEncoding::Hex => hex,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::MemberId;
+use crate::id::{CredentialId, MemberId};
 use crate::scheme::{Act, ActRule, Kind, StepUpRule};
 
 /// What a person may be in an account.
@@ -70,6 +70,11 @@ pub enum Actor {
         /// The operator token that vouched for him.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
+    },
+    /// A credential itself, by being used.
+    Credential {
+        /// Which.
+        credential: CredentialId,
     },
     /// Keyway itself, by the clock.
     System,
@@ -157,6 +162,12 @@ pub fn admit(
     };
     let as_operator = match actor {
         Actor::Operator { .. } | Actor::System => true,
+        // A credential does nothing but be used.
+        Actor::Credential { .. } => {
+            let allowed = "nothing that authenticates".to_owned();
+            let (act, kind) = (act.verb(), kind.label.clone());
+            return Err(NotPermitted::Role { act, kind, role: "credential", allowed });
+        }
         Actor::Member { role, .. } => {
             admit_member(kind, act, rule, *role, step_up)?;
             false

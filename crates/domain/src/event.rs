@@ -24,6 +24,11 @@ macro_rules! kinds {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// Reads the name.
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+            }
+
             /// What it means, in a sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
@@ -67,6 +72,36 @@ kinds! {
     SignedOut = "session.ended", "A person signed out, or a session of theirs was ended.";
     ProofsExhausted = "member.tries_exhausted", "Too many wrong passwords or codes; none is looked at for a while.";
     SettingsChanged = "settings.updated", "The account's settings changed.";
+    Expiring = "api_key.expiring", "A credential stops by itself in 7 days.";
+    ExpiryReminded = "api_key.expiry_reminded", "A credential stops by itself in 30 days, or in one.";
+    Expired = "api_key.expired", "A credential has stopped by itself.";
+    OverlapEnded = "api_key.overlap_ended", "The previous secret has ended, as was said when it was rotated.";
+    Old = "api_key.old", "A credential's secret has reached the age at which it should be renewed.";
+    Idle = "api_key.idle", "Nothing has used a credential for long.";
+    UsageSpike = "api_key.usage_spike", "A credential is used unexpectedly much.";
+    ErrorBurst = "api_key.error_burst", "Unusually many requests of a credential are refused.";
+    NewNetwork = "api_key.new_network", "A credential was used from a network for the first time.";
+    EndedSecretUsed = "api_key.ended_secret_used", "A secret was used that has ended: revoked, replaced or expired.";
+    WrongEnvironmentUsed = "api_key.wrong_environment_used", "A test credential was used in production, or the reverse.";
+    SignInRefused = "session.refused", "A sign-in was refused: a wrong password or a wrong code.";
+    ActRefused = "act.refused", "Somebody tried what their role may not do, or did not confirm it.";
+    EndpointCreated = "webhook.created", "An endpoint for webhooks was added.";
+    EndpointUpdated = "webhook.updated", "An endpoint's URL or events changed, or it was switched on or off.";
+    EndpointRotated = "webhook.rotated", "An endpoint got a new signing secret.";
+    EndpointRemoved = "webhook.removed", "An endpoint was removed.";
+    EndpointDisabled = "webhook.disabled", "An endpoint was switched off: it is gone, or nothing arrived there for days.";
+    EndpointTested = "webhook.test", "Somebody asked for a message to try an endpoint with.";
+    Replayed = "webhook.replayed", "Messages were sent to an endpoint again.";
+    AlertTested = "alert.test", "Somebody tried how alerts arrive.";
+}
+
+impl Kind {
+    /// Whether programs may hear of it: what happens to credentials, and a test of the way there.
+    /// People's doings are theirs.
+    pub fn is_for_programs(self) -> bool {
+        self.as_str().starts_with("api_key.")
+            || matches!(self, Self::EndpointTested | Self::AlertTested)
+    }
 }
 
 /// A fact that a transition reports: what, and the part that changed, before and after.

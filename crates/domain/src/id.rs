@@ -107,4 +107,10 @@ ids! {
     RevealId = "rev_";
     /// An email on its way.
     MessageId = "msg_";
+    /// Where an account's programs hear of events.
+    EndpointId = "ep_";
+    /// An event on its way to an endpoint.
+    DeliveryId = "dlv_";
+    /// Something unusual.
+    AlertId = "alrt_";
 }

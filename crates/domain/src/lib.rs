@@ -3,12 +3,14 @@
 //! Read in this order: [`scheme`] declares the rules, [`credential`] is the thing they govern,
 //! [`lifecycle`] is how it changes, [`verdict`] is how a request is judged, [`member`] and [`totp`]
 //! are the people who act, [`event`] is what is
-//! remembered.
+//! remembered, [`due`] what the clock does, and [`endpoint`] who hears of it.
 
 pub mod actor;
 pub mod alert;
 pub mod canonical;
 pub mod credential;
+pub mod due;
+pub mod endpoint;
 pub mod event;
 pub mod grant;
 pub mod id;

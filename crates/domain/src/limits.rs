@@ -104,3 +104,47 @@ pub const OUTBOUND_TRIES_MAX: usize = 4;
 pub const OUTBOUND_LOOKUPS_MAX: usize = 32;
 /// An endpoint can ask for a pause of at most so long.
 pub const RETRY_AFTER_MS_MAX: i64 = 24 * 3_600_000;
+/// A credential that stops by itself is announced to programs so many days before (E13).
+pub const EXPIRING_DAYS: i64 = 7;
+/// People are reminded of it so many days before, beside that.
+pub const EXPIRY_REMINDER_DAYS: [i64; 2] = [30, 1];
+/// Endpoints of one account, removed ones not counted.
+pub const ENDPOINTS_PER_ACCOUNT_MAX: usize = 20;
+/// How long a delivery waits before each attempt: the first goes at once, the last about 27 hours
+/// later, so that a weekend's outage costs nobody an event.
+pub const RETRY_WAITS_MS: [i64; 8] =
+    [0, 5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 36_000_000];
+/// A wait is up to so much longer.
+pub const RETRY_JITTER_PERCENT: i64 = 10;
+/// An endpoint at which nothing arrived for so long is switched off.
+pub const ENDPOINT_FAILING_MS: i64 = 5 * 24 * 3_600_000;
+/// The previous secret of an endpoint signs along for so long at most.
+pub const ENDPOINT_OVERLAP_MS_MAX: i64 = 7 * 24 * 3_600_000;
+/// Messages that are under way to one endpoint at once.
+pub const DELIVERIES_PER_ENDPOINT_AT_ONCE: usize = 4;
+/// Messages that one process has under way at once, to all endpoints.
+pub const DELIVERIES_AT_ONCE: usize = 64;
+/// A claim on a delivery or a letter lapses after so long: longer than any attempt may take.
+pub const CLAIM_MS: i64 = 60_000;
+/// Deliveries and their attempts are kept so long.
+pub const DELIVERIES_KEPT_DAYS: i64 = 30;
+/// A letter that could not be sent for so long is given up.
+pub const LETTER_TRIED_MS: i64 = 3 * 24 * 3_600_000;
+/// Letters that were sent are forgotten after so long.
+pub const LETTERS_KEPT_DAYS: i64 = 30;
+/// What comes again and again is told once in so long, with its count.
+pub const REPEATS_WINDOW_MS: i64 = 10 * 60_000;
+/// Use to the minute is kept so long.
+pub const USAGE_MINUTES_KEPT_MS: i64 = 3 * 3_600_000;
+/// Use to the hour is kept so long, then only to the day.
+pub const USAGE_HOURS_KEPT_DAYS: i64 = 100;
+/// Use to the day is kept so long.
+pub const USAGE_DAYS_KEPT: i64 = 800;
+/// Networks that are remembered of each credential; the ones longest unseen are forgotten first.
+pub const NETWORKS_PER_CREDENTIAL_MAX: u32 = 200;
+/// A credential that nothing used for so long is called idle, where the scheme says nothing else.
+pub const IDLE_DAYS: u32 = 90;
+/// No scheme keeps the audit log for less (PCI DSS 10.5.1: a year).
+pub const AUDIT_KEPT_DAYS_MIN: u32 = 365;
+/// A scope that was not used for so long is one to take away.
+pub const SCOPE_UNUSED_DAYS: i64 = 90;

@@ -7,11 +7,13 @@ mod dialect;
 mod explain;
 mod file;
 mod grants;
+mod notices;
 mod people;
 mod read;
 mod read_kind;
 mod read_wire;
 mod routes;
+mod signature;
 
 pub use dialect::{Dialect, Placeholders, RateHeaders, Refused, Rendered};
 pub use explain::explain;
@@ -19,6 +21,9 @@ pub use grants::{GrantError, Levels};
 pub use people::People;
 pub use read::SchemeError;
 pub use routes::{Found, Routes, is_canonical};
+pub use signature::{
+    Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedPart, SignedValues,
+};
 
 use keyway_secret::{Environment, Template};
 
@@ -58,8 +63,16 @@ pub struct Scheme {
     pub login: Option<Login>,
     /// The request signature, if a kind has one.
     pub signature: Option<Signature>,
-    /// Whom events are told, and how.
+    /// Whom events are told, and how: what the scheme says, and where it says nothing what every
+    /// platform needs.
     pub notices: Vec<Notice>,
+    /// Days without use after which a credential is called idle; 0 for never.
+    pub idle_after_days: Option<u32>,
+    /// Days for which the audit log is kept; for ever if the scheme says nothing.
+    pub audit_kept_days: Option<u32>,
+    /// What the signature of a message to an endpoint covers, where the platform's own form is sent
+    /// beside the standard one. Its headers and its encoding are those of [`Signature`].
+    pub webhook_message: Option<Vec<SignedPart>>,
     /// Who may do what beside credentials.
     pub people: People,
 }
@@ -346,79 +359,6 @@ pub struct Login {
     pub lifetime_ms: i64,
 }
 
-/// How requests are signed.
-#[derive(Debug, Clone)]
-pub struct Signature {
-    /// Header names.
-    pub headers: SignatureHeaders,
-    /// What is signed, in order.
-    pub message: Vec<SignedPart>,
-    /// How the HMAC is written.
-    pub encoding: SignatureEncoding,
-    /// Which forms of the body are tried, in order.
-    pub bodies: Vec<SignedBody>,
-    /// Where in the request's path the signed path begins: its first segment. `None` for all of it.
-    pub path_from: Option<String>,
-    /// How old a timestamp may be, in milliseconds.
-    pub past_ms: i64,
-    /// How far ahead it may be.
-    pub future_ms: i64,
-}
-
-/// The headers of a signed request.
-#[derive(Debug, Clone)]
-pub struct SignatureHeaders {
-    /// The public id.
-    pub id: String,
-    /// The signature.
-    pub signature: String,
-    /// The salt, never the same twice.
-    pub salt: String,
-    /// Unix seconds.
-    pub timestamp: String,
-}
-
-/// A part of the signed message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignedPart {
-    /// The method in lower case.
-    MethodLower,
-    /// The path and query.
-    Path,
-    /// The salt.
-    Salt,
-    /// The timestamp as sent.
-    Timestamp,
-    /// The public id.
-    Id,
-    /// The secret itself.
-    Secret,
-    /// The body.
-    Body,
-}
-
-/// How an HMAC is written into its header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignatureEncoding {
-    /// Lower-case hex.
-    Hex,
-    /// Base64 of the lower-case hex text.
-    Base64OfHex,
-}
-
-/// A form of the body that clients sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignedBody {
-    /// The bytes as sent; an empty object counts as nothing.
-    Raw,
-    /// JSON without white space, in UTF-8.
-    Compact,
-    /// JSON without white space, everything beyond ASCII escaped.
-    CompactAscii,
-    /// As JavaScript would write it: numbers without trailing zeros.
-    CompactJs,
-}
-
 /// Who is told of an event.
 #[derive(Debug, Clone)]
 pub struct Notice {
@@ -462,6 +402,11 @@ impl Scheme {
     pub fn say_need(&self, need: Need) -> String {
         let resource = self.resource_names.get(usize::from(need.resource));
         format!("{}:{}", resource.map_or("?", String::as_str), need.action.as_str())
+    }
+
+    /// Whom an event is told.
+    pub fn notice(&self, event: &str) -> Option<&Notice> {
+        self.notices.iter().find(|notice| notice.event == event)
     }
 
     /// The label of an environment.

@@ -20,6 +20,7 @@ mod root;
 mod seal;
 mod template;
 mod text;
+mod webhook;
 
 pub use check::{CHECK_CHARS, check_characters};
 pub use digest::{
@@ -31,3 +32,4 @@ pub use root::{Keyring, RootKey, RootKeyError};
 pub use seal::{Sealer, UnsealError};
 pub use template::{Environment, ParseError, Template, TemplateError};
 pub use text::{SecretText, hmac_sha256_hex, signature_matches};
+pub use webhook::{new_webhook_secret, sign_webhook};

@@ -77,6 +77,8 @@ pub struct Keyring {
     pub pages: Sealer,
     /// Our half of the keys of shown secrets.
     reveals: Zeroizing<[u8; 32]>,
+    /// Links of the audit log.
+    pub audit: RowSealer,
     /// Proves, without telling the root key, that a database belongs to it.
     pub fingerprint: [u8; 32],
 }
@@ -96,6 +98,7 @@ impl Keyring {
             browsers: Pepper::new(&subkey::<32>(&hkdf, "keyway/browsers/v1")),
             pages: Sealer::new(&subkey::<64>(&hkdf, "keyway/pages/v1")),
             reveals: subkey::<32>(&hkdf, "keyway/reveals/v1"),
+            audit: RowSealer::new(&subkey::<32>(&hkdf, "keyway/audit/v1")),
             fingerprint: *subkey::<32>(&hkdf, "keyway/fingerprint/v1"),
         }
     }

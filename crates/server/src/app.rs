@@ -1,24 +1,31 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use ipnet::IpNet;
 
 use keyway_domain::actor::Actor;
+use keyway_domain::event::Happened;
 use keyway_domain::id::AccountId;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
-use keyway_store::{Change, Db, DbError, Follower, Options, Rules, Tx, credentials, settings};
+use keyway_store::{
+    Change, Db, DbError, Follower, Options, Rules, Tx, audit, credentials, due, settings,
+};
+use tokio::sync::Notify;
 
+use crate::alerts::Watch;
 use crate::clock::Clock;
 use crate::commands::imports::IMPORTED;
 use crate::commands::{Moment, Order};
+use crate::mail::Post;
+use crate::outbound::{Outbound, SystemResolver, Unusable};
 use crate::passwords::Passwords;
 use crate::roster::Rosters;
 use crate::schemes;
@@ -66,6 +73,30 @@ pub struct App {
     pub site: Site,
     /// Forms that are being taken.
     pub turns: Turns,
+    /// Calls what merchants typed; or why nothing can be called.
+    pub outbound: Result<Outbound, Unusable>,
+    /// What is usual, of credentials that are busy.
+    pub watch: Watch,
+    /// Refusals that are still to be written down. Kept here first: who signs in must not be able to
+    /// tell by the time whether there was something to write.
+    refused: Mutex<Vec<Refused>>,
+    /// Wakes who waits for something to tell.
+    pub wake: Notify,
+}
+
+/// Refusals that wait to be written down.
+const REFUSED_MAX: usize = 10_000;
+
+/// Somebody was refused something.
+pub struct Refused {
+    /// In whose account.
+    pub account: AccountId,
+    /// What it was about.
+    pub subject: String,
+    /// When, and who.
+    pub moment: Moment,
+    /// What was refused.
+    pub happened: Happened,
 }
 
 /// Whether strangers may sign up an account.
@@ -89,8 +120,14 @@ pub struct Site {
     pub public_url: Option<String>,
     /// Whether strangers may sign up an account.
     pub sign_up: SignUp,
-    /// Where mail is put as files, while there is no mail server.
-    pub mailbox: Option<PathBuf>,
+    /// How mail leaves.
+    pub post: Post,
+    /// Whether a page shows the mail that was put into the folder: for trying things out only.
+    pub shows_mail: bool,
+    /// Addresses that webhooks may go to although they are of a kind that is refused.
+    pub webhook_allow: Vec<IpNet>,
+    /// Whether webhooks may go to plain `http`.
+    pub webhook_http: bool,
     /// Proxies whose word on where a request comes from is taken (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpNet>,
     /// Where the public listener is bound, once it is.
@@ -173,7 +210,16 @@ impl App {
             Arc::new(Realm { engine, rules })
         };
         let known = db.read(credentials::count_secrets).await?;
+        let outbound = Outbound::new(site.webhook_allow.clone(), Arc::new(SystemResolver::new()));
+        let outbound = outbound.map(|out| if site.webhook_http { out.allow_http() } else { out });
+        if let Err(why) = &outbound {
+            tracing::warn!(%why, "webhooks can't be sent");
+        }
         let app = Arc::new(Self {
+            outbound,
+            watch: Watch::default(),
+            refused: Mutex::default(),
+            wake: Notify::new(),
             platform: realm(scheme, known),
             operator: realm(Arc::new(schemes::operator()), 64),
             db,
@@ -192,6 +238,7 @@ impl App {
         });
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
         app.load().await?;
+        catch_up(&app).await?;
         Ok(app)
     }
 
@@ -214,6 +261,19 @@ impl App {
             realm: Arc::clone(&self.platform),
             order: self.order.clone(),
         }
+    }
+
+    /// Notes that somebody was refused something in an account; it is written down within a second.
+    pub fn refuse(&self, account: AccountId, subject: String, moment: &Moment, happened: Happened) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < REFUSED_MAX {
+            refused.push(Refused { account, subject, moment: moment.clone(), happened });
+        }
+    }
+
+    /// Takes out what was refused.
+    pub fn take_refused(&self) -> Vec<Refused> {
+        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts a decision for the metrics.
@@ -291,6 +351,7 @@ impl Follower for Following {
 impl App {
     fn apply(&self, changes: &[Change]) {
         let now = self.now();
+        self.wake.notify_waiters();
         for change in changes {
             match change {
                 Change::Credential(credential) => {
@@ -303,6 +364,35 @@ impl App {
             }
         }
     }
+}
+
+/// Does once for older data what is done with every change now: chains events, and plans what the
+/// clock will do.
+async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
+    const BATCH: u32 = 1_000;
+    const PLANNED: &str = "due_planned";
+    let keys = app.keys.audit.clone();
+    loop {
+        let keys = keys.clone();
+        let adopted = app.db.write(app.now(), move |tx| audit::adopt(tx, &keys, BATCH)).await?;
+        if adopted == 0 {
+            break;
+        }
+    }
+    let rules = app.platform.rules.clone();
+    app.db
+        .write(app.now(), move |tx| {
+            if settings::find(tx, PLANNED)?.is_some() {
+                return Ok(());
+            }
+            let mut all = Vec::new();
+            credentials::each(tx, &rules, credentials::Realm::Platform, |found| {
+                all.extend(found.ok());
+            })?;
+            all.iter().try_for_each(|credential| due::adopt(tx, &rules.scheme, credential))?;
+            settings::save(tx, PLANNED, b"1")
+        })
+        .await
 }
 
 /// Checks that the database belongs to this root key and scheme; a new one does from now on.

@@ -4,6 +4,7 @@
 //! its socket in the data folder, or of one in this process when none runs.
 
 mod accounts;
+mod audit;
 mod client;
 mod credentials;
 mod data;
@@ -16,6 +17,7 @@ mod output;
 mod scheme;
 mod serve;
 mod tokens;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -74,6 +76,12 @@ enum Command {
     /// Show what happened, or the decision behind a Request-Id.
     #[command(subcommand)]
     Events(events::Command),
+    /// Check the audit log's chains, and export it.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Add, test and rotate endpoints for webhooks; see what went there, and send it again.
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Take over keys that another system issued, by their hashes.
     Import(import::Args),
     /// Check configuration, database, key file, clock and ports; say what to do.
@@ -123,6 +131,8 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Credentials(command) => credentials::run(command, output).await,
         Command::Tokens(command) => tokens::run(command, output).await,
         Command::Events(command) => events::run(command, output).await,
+        Command::Audit(command) => audit::run(command, output).await,
+        Command::Webhooks(command) => webhooks::run(command, output).await,
         Command::Import(args) => import::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,
     }

@@ -3,10 +3,12 @@
 
 pub mod accounts;
 pub mod credentials;
+pub mod endpoints;
 pub mod imports;
 pub mod me;
 pub mod newcomers;
 pub mod proofs;
+pub mod repeats;
 pub mod sessions;
 pub mod team;
 
@@ -97,7 +99,7 @@ pub struct Moment {
 pub struct Order(Arc<AtomicU32>);
 
 impl Order {
-    fn next(&self) -> u32 {
+    pub(crate) fn next(&self) -> u32 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 }
@@ -149,7 +151,7 @@ impl Moment {
             before: happened.before,
             after: happened.after,
         };
-        events::append(tx, &event)
+        events::append(tx, &self.keys.audit, &event)
     }
 }
 

@@ -80,6 +80,29 @@ pub struct RateState {
     pub reset_ms: u64,
 }
 
+/// What is new about an allowed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts, each of which can be without others"
+)]
+pub struct Noted {
+    /// Nothing was counted since the counters were taken.
+    pub first_since_taken: bool,
+    /// Nothing was counted in this minute.
+    pub first_this_minute: bool,
+    /// Nothing came from this place since the counters were taken.
+    pub new_place: bool,
+    /// Nothing was for this scope since then.
+    pub new_need: bool,
+}
+
+/// Sets a bit; whether it was not set. Mostly it was, and then nothing is written.
+fn is_new(bits: &AtomicU64, bit: u32) -> bool {
+    let mask = 1_u64 << (bit & 63);
+    bits.load(Ordering::Relaxed) & mask == 0 && bits.fetch_or(mask, Ordering::Relaxed) & mask == 0
+}
+
 impl Index {
     /// An empty index with room for so many secrets.
     pub fn new(scheme: Arc<Scheme>, room: u64) -> Self {
@@ -165,18 +188,27 @@ impl Index {
         })
     }
 
-    /// Counts an allowed request; whether it is the secret's first in this minute.
-    pub fn note_allowed(&self, entry: &Entry, minute: u32) -> (bool, bool) {
-        let Some(record) = self.records.at(entry.slot) else { return (false, false) };
-        let first_since_taken = record.allowed.fetch_add(1, Ordering::Relaxed) == 0;
-        let first_this_minute = record.minute.load(Ordering::Relaxed) != minute
-            && record.minute.swap(minute, Ordering::Relaxed) != minute;
-        (first_since_taken, first_this_minute)
+    /// Counts an allowed request in a minute, from a place and for a scope that are given as hashes
+    /// from 0 to 63; what of it is new.
+    pub fn note_allowed(&self, entry: &Entry, minute: u32, place: u32, need: u32) -> Noted {
+        let Some(record) = self.records.at(entry.slot) else { return Noted::default() };
+        Noted {
+            first_since_taken: record.allowed.fetch_add(1, Ordering::Relaxed) == 0,
+            first_this_minute: record.minute.load(Ordering::Relaxed) != minute
+                && record.minute.swap(minute, Ordering::Relaxed) != minute,
+            new_place: is_new(&record.places, place),
+            new_need: is_new(&record.needs, need),
+        }
     }
 
-    /// Takes the allowed requests of a slot out of its counter.
+    /// Takes the allowed requests of a slot out of its counter, and forgets from where and for what
+    /// they were.
     pub fn take_allowed(&self, slot: u32) -> u32 {
-        self.records.at(slot).map_or(0, |record| record.allowed.swap(0, Ordering::Relaxed))
+        self.records.at(slot).map_or(0, |record| {
+            record.places.store(0, Ordering::Relaxed);
+            record.needs.store(0, Ordering::Relaxed);
+            record.allowed.swap(0, Ordering::Relaxed)
+        })
     }
 
     /// Takes one request from the credential's rate limit: the generic cell rate algorithm, one

@@ -1,11 +1,13 @@
 //! Keyway as a library: the binary's parts, for the binary, its tests and its benchmarks.
 
+pub mod alerts;
 pub mod app;
 pub mod authenticator;
 
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod csv;
 pub mod http;
 
 pub mod index;
@@ -15,8 +17,10 @@ pub mod passwords;
 pub mod root_key;
 pub mod roster;
 pub mod schemes;
-pub mod spikes;
+pub mod telling;
+pub mod timekeeper;
 pub mod turns;
 pub mod usage;
 pub mod verify;
+pub mod webhooks;
 pub mod worker;

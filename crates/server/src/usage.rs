@@ -1,28 +1,37 @@
 //! Counting beside the index: no channel, no queue per request; flushed in batches.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use keyway_domain::grant::{Action, Need};
+use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
 use keyway_store::usage::{Batch, Seen};
 
-use crate::index::{Entry, Index};
+use crate::index::{Entry, Index, Noted};
 use crate::verify::{Headers, One};
 
 const SHARDS: usize = 64;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// Addresses of a shard's secrets that are noted between two flushes, beside the first of each.
+const PLACES_MAX: usize = 1_000;
 /// Characters of a client's name that are kept.
 const CLIENT_CHARS_MAX: usize = 80;
 
 /// What was counted since the last flush.
 ///
 /// An allowed request is one atomic addition to its record. Only a secret's first use since the
-/// last flush, its first in a minute, and a refusal touch a shard of this.
+/// last flush, its first in a minute, its first from an address or for a scope, and a refusal touch
+/// a shard of this.
 pub struct Usage {
     shards: Box<[Mutex<Shard>]>,
+    /// Counts the flushes. Addresses and scopes are told apart by 64 bits, differently after each
+    /// flush: two that fall together once do not again.
+    turn: AtomicU32,
 }
 
 #[derive(Default)]
@@ -31,12 +40,35 @@ struct Shard {
     used: Vec<u32>,
     refused: HashMap<(u32, Reason), u64>,
     seen: HashMap<u32, Seen>,
+    places: Vec<(u32, Seen)>,
+    needs: Vec<(u32, Need)>,
+    refused_seen: HashMap<u32, Seen>,
+}
+
+/// A number from 0 to 63 by which a thing is known until the next flush.
+fn bit(thing: u64, turn: u32) -> u32 {
+    // Multiplication by an odd number mixes upwards; the top six bits depend on all of it.
+    let mixed = (thing ^ (u64::from(turn) << 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    u32::try_from(mixed >> 58).unwrap_or(0)
+}
+
+fn number_of(address: Option<IpAddr>) -> u64 {
+    match address.map(|address| address.to_canonical()) {
+        None => 0,
+        Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
+        Some(IpAddr::V6(address)) => {
+            let bits = address.to_bits();
+            let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+            half(bits >> 64) ^ half(bits).rotate_left(17)
+        }
+    }
 }
 
 impl Usage {
     /// Nothing counted yet.
     pub fn new() -> Self {
-        Self { shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect() }
+        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
+        Self { shards, turn: AtomicU32::new(0) }
     }
 
     fn shard(&self, slot: u32) -> std::sync::MutexGuard<'_, Shard> {
@@ -45,39 +77,43 @@ impl Usage {
     }
 
     /// Counts an allowed request.
-    pub fn allowed(
-        &self,
-        index: &Index,
-        entry: &Entry,
-        now: Time,
-        address: Option<IpAddr>,
-        headers: &impl Headers,
-    ) {
-        let minute = u32::try_from(now.0 / MINUTE_MS).unwrap_or(u32::MAX);
-        let (first_since_taken, first_this_minute) = index.note_allowed(entry, minute);
-        if first_since_taken {
-            self.shard(entry.slot).used.push(entry.slot);
+    pub fn allowed(&self, index: &Index, entry: &Entry, use_: &Use<'_, impl Headers>) {
+        let minute = u32::try_from(use_.now.0 / MINUTE_MS).unwrap_or(u32::MAX);
+        let turn = self.turn.load(Ordering::Relaxed);
+        let place = bit(number_of(use_.address), turn);
+        let need = use_.need.map_or(0, |need| {
+            bit(u64::from(need.resource) * 2 + u64::from(need.action == Action::Write) + 1, turn)
+        });
+        let noted = index.note_allowed(entry, minute, place, need);
+        if noted == Noted::default() {
+            return;
         }
-        if first_this_minute {
-            let seen = Seen {
-                at: Time(now.0 - now.0.rem_euclid(MINUTE_MS)),
-                address: address.map(|address| address.to_string()),
-                client: client(headers),
-            };
-            self.shard(entry.slot).seen.insert(entry.slot, seen);
+        let mut shard = self.shard(entry.slot);
+        if noted.first_since_taken {
+            shard.used.push(entry.slot);
+        }
+        if noted.first_this_minute {
+            shard.seen.insert(entry.slot, use_.seen());
+        } else if noted.new_place && shard.places.len() < PLACES_MAX {
+            shard.places.push((entry.slot, use_.seen()));
+        }
+        if let Some(need) = use_.need.filter(|_| noted.new_need) {
+            shard.needs.push((entry.slot, need));
         }
     }
 
     /// Counts a refused request of a known secret.
-    pub fn refused(&self, entry: &Entry, reason: Reason) {
-        *self.shard(entry.slot).refused.entry((entry.slot, reason)).or_insert(0) += 1;
+    pub fn refused(&self, entry: &Entry, reason: Reason, use_: &Use<'_, impl Headers>) {
+        let mut shard = self.shard(entry.slot);
+        *shard.refused.entry((entry.slot, reason)).or_insert(0) += 1;
+        shard.refused_seen.entry(entry.slot).or_insert_with(|| use_.seen());
     }
 
     /// Takes everything out, as a batch; `None` if there is nothing.
-    pub fn take(&self, index: &Index, now: Time) -> Option<Batch> {
+    pub fn take(&self, index: &Index, scheme: &Scheme, now: Time) -> Option<Batch> {
         let hour = now.0 - now.0.rem_euclid(HOUR_MS);
-        let mut batch =
-            Batch { counts: BTreeMap::new(), seen: BTreeMap::new(), ..Batch::default() };
+        let mut batch = Batch { at: now, ..Batch::default() };
+        self.turn.fetch_add(1, Ordering::Relaxed);
         for shard in &self.shards {
             let taken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             for slot in taken.used {
@@ -95,6 +131,18 @@ impl Usage {
                 let Some(entry) = index.entry(slot) else { continue };
                 batch.seen.insert((entry.credential, entry.secret), seen);
             }
+            for (slot, seen) in taken.places {
+                let Some(entry) = index.entry(slot) else { continue };
+                batch.places.push((entry.credential, entry.secret, seen));
+            }
+            for (slot, need) in taken.needs {
+                let Some(entry) = index.entry(slot) else { continue };
+                batch.needs.insert((entry.credential, scheme.say_need(need)));
+            }
+            for (slot, seen) in taken.refused_seen {
+                let Some(entry) = index.entry(slot) else { continue };
+                batch.refused.insert((entry.credential, entry.secret), seen);
+            }
         }
         (!batch.counts.is_empty()).then_some(batch)
     }
@@ -103,6 +151,28 @@ impl Usage {
 impl Default for Usage {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A request, as far as it is written down.
+pub struct Use<'u, H> {
+    /// When.
+    pub now: Time,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// Its headers.
+    pub headers: &'u H,
+    /// The scope that it used.
+    pub need: Option<Need>,
+}
+
+impl<H: Headers> Use<'_, H> {
+    fn seen(&self) -> Seen {
+        Seen {
+            at: Time(self.now.0 - self.now.0.rem_euclid(MINUTE_MS)),
+            address: self.address.map(|address| address.to_string()),
+            client: client(self.headers),
+        }
     }
 }
 

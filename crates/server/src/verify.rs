@@ -32,7 +32,7 @@ use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 
 use crate::clock::Clock;
 use crate::index::{Entry, Index, RateState};
-use crate::usage::Usage;
+use crate::usage::{Usage, Use};
 use present::{Extracted, Refused};
 use salts::Salts;
 
@@ -174,16 +174,17 @@ impl Engine {
         } else {
             Err(Reason::Unavailable)
         };
-        if let Some(entry) = &draft.entry {
-            match verdict {
-                Ok(()) => self.usage.allowed(&self.index, entry, now, asked.address, headers),
-                Err(reason) => self.usage.refused(entry, reason),
-            }
-        }
         let need = match draft.access {
             Access::Needs(need) => Some(need),
             Access::Unlisted | Access::Identity => None,
         };
+        if let Some(entry) = &draft.entry {
+            let use_ = Use { now, address: asked.address, headers, need };
+            match verdict {
+                Ok(()) => self.usage.allowed(&self.index, entry, &use_),
+                Err(reason) => self.usage.refused(entry, reason, &use_),
+            }
+        }
         let request = RequestId {
             at: now,
             node: self.node,

@@ -1,24 +1,42 @@
-//! What happens beside requests: counters are flushed, old answers and ended secrets forgotten.
+//! What happens beside requests: counters are flushed and watched, events told, letters and
+//! webhooks sent, the clock's doings done, and what is past its time forgotten.
+//!
+//! Each sort of work has a task of its own: a mail server that hangs holds up letters only.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use keyway_domain::id::CredentialId;
 use keyway_domain::limits::{
-    DEVICE_MS, ENDED_REMEMBERED_DAYS, IDEMPOTENCY_HOURS, PROOF_MS, SESSION_MS, TRIES_WINDOW_MS,
+    DELIVERIES_KEPT_DAYS, DEVICE_MS, ENDED_REMEMBERED_DAYS, IDEMPOTENCY_HOURS, LETTERS_KEPT_DAYS,
+    PROOF_MS, REPEATS_WINDOW_MS, SESSION_MS, TRIES_WINDOW_MS, USAGE_DAYS_KEPT,
+    USAGE_HOURS_KEPT_DAYS, USAGE_MINUTES_KEPT_MS,
 };
-use keyway_domain::time::DAY_MS;
+use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
-use keyway_store::{DbError, idempotency, links, proofs, reveals, sessions, tries};
+use keyway_store::{
+    DbError, accounts, alerts as kept_alerts, audit, deliveries, idempotency, links, messages,
+    proofs, repeats as stored_repeats, reveals, sessions, tries,
+};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::app::App;
-use crate::mail;
+use crate::commands::repeats;
+use crate::webhooks::Deliverer;
+use crate::{alerts, mail, telling, timekeeper};
 
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
-const TIDY_EVERY: Duration = Duration::from_hours(1);
+const WATCH_EVERY: Duration = Duration::from_secs(15);
+const TELL_EVERY: Duration = Duration::from_secs(1);
 const MAIL_EVERY: Duration = Duration::from_secs(1);
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+/// Tasks that send webhooks, unless the operator says otherwise.
+pub const DELIVERERS: usize = 2;
 
 /// The counters on their way to the database, in batches: one keeps its number until it has
 /// arrived, so that it is added once, however often it is sent.
@@ -35,22 +53,67 @@ const BATCH_ROWS: usize = 1_000;
 const SESSIONS_KEPT_MS: i64 = DAY_MS;
 /// A link that is good no longer is remembered so long.
 const LINKS_KEPT_MS: i64 = 30 * DAY_MS;
+/// Alerts that are over are remembered so long.
+const ALERTS_KEPT_MS: i64 = 400 * DAY_MS;
+/// Rows that are forgotten in one transaction: no change waits long behind it.
+const FORGET_ROWS: u32 = 500;
 
 /// Works until told to stop, then flushes once more.
-pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let mut flush_tick = tokio::time::interval(FLUSH_EVERY);
-    let mut mail_tick = tokio::time::interval(MAIL_EVERY);
-    let mut tidy_tick = tokio::time::interval(TIDY_EVERY);
-    loop {
-        let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
-        tokio::select! {
-            () = stopped => break,
-            _ = flush_tick.tick() => log(flush(&app).await, "usage was not flushed; it is kept"),
-            _ = mail_tick.tick() => log(mail::deliver(&app).await, "mail waits"),
-            _ = tidy_tick.tick() => log(tidy(&app).await, "old rows were not removed"),
+pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) {
+    if let Err(error) = release_claims(&app).await {
+        tracing::warn!(%error, "claims of the process before are left to lapse");
+    }
+    let mut tasks = JoinSet::new();
+    for number in 0..deliverers.max(1) {
+        tasks.spawn(Deliverer::new(&app, number).run(stop.clone()));
+    }
+    let every = |period, what| Every { app: Arc::clone(&app), period, what, stop: stop.clone() };
+    tasks.spawn(every(FLUSH_EVERY, "usage was not flushed; it is kept").run(flush));
+    tasks.spawn(every(WATCH_EVERY, "use was not watched").run(alerts::watch));
+    tasks.spawn(every(TELL_EVERY, "events wait to be told").run(telling::tell));
+    tasks.spawn(every(TELL_EVERY, "counts wait to be told").run(count_repeats));
+    tasks.spawn(every(MAIL_EVERY, "mail waits").run(mail::deliver));
+    tasks.spawn(every(CLOCK_EVERY, "what is due waits").run(timekeeper::keep));
+    tasks.spawn(every(TIDY_EVERY, "old rows were not removed").run(tidy));
+    while let Some(done) = tasks.join_next().await {
+        if let Err(error) = done {
+            tracing::error!(%error, "a worker ended badly");
         }
     }
     log(flush(&app).await, "the last usage was not flushed");
+}
+
+/// One process has the database: what the one before it had claimed is free.
+async fn release_claims(app: &Arc<App>) -> Result<(), DbError> {
+    app.db
+        .write(app.now(), |tx| {
+            deliveries::release_all(tx)?;
+            messages::release_all(tx).map(drop)
+        })
+        .await
+}
+
+/// Work that is done again and again.
+struct Every {
+    app: Arc<App>,
+    period: Duration,
+    what: &'static str,
+    stop: watch::Receiver<bool>,
+}
+
+impl Every {
+    async fn run(mut self, work: impl AsyncFn(&Arc<App>) -> Result<(), DbError>) {
+        let mut tick = tokio::time::interval(self.period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let stopped = async { drop(self.stop.wait_for(|stop| *stop).await) };
+            tokio::select! {
+                () = stopped => return,
+                _ = tick.tick() => {}
+            }
+            log(work(&self.app).await, self.what);
+        }
+    }
 }
 
 fn log(done: Result<(), DbError>, what: &str) {
@@ -63,7 +126,8 @@ fn log(done: Result<(), DbError>, what: &str) {
 pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
     let mut flusher = app.flusher.lock().await;
     if flusher.pending.is_empty() {
-        let taken = app.platform.engine.usage.take(&app.platform.engine.index, app.now());
+        let engine = &app.platform.engine;
+        let taken = engine.usage.take(&engine.index, &engine.scheme, app.now());
         let first = flusher.sent + 1;
         flusher.pending.extend(taken.into_iter().flat_map(|batch| batch.split(BATCH_ROWS)));
         for (number, batch) in (first..).zip(&mut flusher.pending) {
@@ -72,8 +136,17 @@ pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
         }
     }
     while let Some(batch) = flusher.pending.front().cloned() {
-        let counted = batch.clone();
-        let written = app.db.write(app.now(), move |tx| usage::add(tx, &batch)).await;
+        let (counted, moment) = (batch.clone(), app.own_moment());
+        let written = app
+            .db
+            .write(app.now(), move |tx| {
+                let added = usage::add(tx, &batch)?;
+                if added {
+                    alerts::note(tx, &moment, &batch)?;
+                }
+                Ok::<_, DbError>(added)
+            })
+            .await;
         app.store_well.store(written.is_ok(), Ordering::Relaxed);
         if written? {
             app.rosters.count(&counted);
@@ -84,7 +157,7 @@ pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Forgets what is past its time.
+/// Forgets what is past its time, and tells what was counted till now.
 pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
     let now = app.now();
     let until = now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
@@ -99,10 +172,82 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             tries::prune(tx, now.plus_ms(-TRIES_WINDOW_MS))?;
             proofs::prune(tx, now.plus_ms(-PROOF_MS))?;
             links::prune(tx, now.plus_ms(-LINKS_KEPT_MS))?;
+            messages::prune(tx, now.plus_ms(-LETTERS_KEPT_DAYS * DAY_MS))?;
+            kept_alerts::prune(tx, now.plus_ms(-ALERTS_KEPT_MS))?;
+            usage::prune_minutes(tx, now.plus_ms(-USAGE_MINUTES_KEPT_MS))?;
             reveals::prune(tx, now)
         })
         .await?;
     let before = now.plus_ms(-ENDED_REMEMBERED_DAYS * DAY_MS);
     app.platform.engine.index.forget_ended(before);
+    alerts::close_quiet(app).await?;
+    timekeeper::wake_idle(app).await?;
+    forget_deliveries(app, now).await?;
+    forget_use(app, now).await?;
+    forget_events(app, now).await
+}
+
+/// Writes down who was refused what, and tells the counts of what came again and again once its
+/// window is over.
+pub async fn count_repeats(app: &Arc<App>) -> Result<(), DbError> {
+    let (moment, refused) = (app.own_moment(), app.take_refused());
+    let before = moment.now.plus_ms(-REPEATS_WINDOW_MS);
+    if refused.is_empty() && !app.db.read(move |tx| stored_repeats::any(tx, before)).await? {
+        return Ok(());
+    }
+    app.db
+        .write(moment.now, move |tx| {
+            for one in &refused {
+                let (account, subject) = (one.account, one.subject.clone());
+                repeats::record(tx, &one.moment, account, subject, one.happened.clone())?;
+            }
+            repeats::close(tx, &moment).map(drop)
+        })
+        .await
+}
+
+async fn forget_deliveries(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let before = now.plus_ms(-DELIVERIES_KEPT_DAYS * DAY_MS);
+    let prune = move |tx: &mut keyway_store::Tx<'_>| deliveries::prune(tx, before, FORGET_ROWS);
+    while app.db.write(now, prune).await? == u64::from(FORGET_ROWS) {}
+    Ok(())
+}
+
+async fn forget_use(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let hours = now.plus_ms(-USAGE_HOURS_KEPT_DAYS * DAY_MS);
+    let days = now.plus_ms(-USAGE_DAYS_KEPT * DAY_MS);
+    let mut after: Option<CredentialId> = None;
+    loop {
+        let prune = move |tx: &mut keyway_store::Tx<'_>| {
+            usage::prune(tx, after, (hours, days), FORGET_ROWS)
+        };
+        after = app.db.write(now, prune).await?;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// The audit log is kept for ever, unless the scheme says for how long.
+async fn forget_events(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let Some(days) = app.platform.rules.scheme.audit_kept_days else { return Ok(()) };
+    let before = now.plus_ms(-i64::from(days) * DAY_MS);
+    let read = |tx: &mut keyway_store::Tx<'_>| {
+        let mut all = Vec::new();
+        accounts::each(tx, |account| all.push(account.id))?;
+        Ok::<_, DbError>(all)
+    };
+    let all = app.db.read(read).await?;
+    for account in all {
+        loop {
+            let keys = app.keys.audit.clone();
+            let prune = move |tx: &mut keyway_store::Tx<'_>| {
+                audit::prune(tx, &keys, account, before, FORGET_ROWS)
+            };
+            if app.db.write(now, prune).await? < u64::from(FORGET_ROWS) {
+                break;
+            }
+        }
+    }
     Ok(())
 }

@@ -576,7 +576,8 @@ impl Told {
                 "api_key.updated" if event.after.get("expires_at").is_some() => {
                     told.expires_at = time(&event.after["expires_at"]);
                 }
-                "api_key.updated" => {}
+                // What follows from use and from the clock changes nothing either.
+                "api_key.updated" | "api_key.ended_secret_used" => {}
                 // Both sides of a race happen in one millisecond, which the log tells in any order.
                 "api_key.revoked" if told.life == Life::Deleted => {}
                 "api_key.revoked" => told.life = Life::Revoked,

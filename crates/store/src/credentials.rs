@@ -13,6 +13,7 @@ use keyway_secret::{Digest, RowSeal, RowSealer};
 use crate::accounts::OPERATOR;
 use crate::changes::Change;
 use crate::db::Tx;
+use crate::due;
 use crate::value::{Columns, DbError, Trouble, Value};
 
 mod load;
@@ -66,6 +67,7 @@ pub fn insert(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result
     for secret in &credential.secrets {
         insert_secret(tx, credential.id, secret)?;
     }
+    due::replan(tx, &rules.scheme, credential)?;
     tx.changed(Change::Credential(Box::new(credential.clone())));
     Ok(())
 }
@@ -114,6 +116,7 @@ pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(
         }
     }
     forget_missing(tx, credential)?;
+    due::replan(tx, &rules.scheme, credential)?;
     tx.changed(Change::Credential(Box::new(credential.clone())));
     Ok(())
 }

@@ -3,35 +3,70 @@
 use keyway_domain::event::Event;
 use keyway_domain::id::{AccountId, EventId};
 use keyway_domain::time::Time;
+use keyway_secret::RowSealer;
 
+use crate::audit;
 use crate::db::Tx;
 use crate::value::{Columns, DbError, Value};
 
-/// Appends an event.
-pub fn append(tx: &mut Tx<'_>, event: &Event) -> Result<(), DbError> {
+/// Appends an event to its account's chain, and to what is still to be told.
+pub fn append(tx: &mut Tx<'_>, keys: &RowSealer, event: &Event) -> Result<(), DbError> {
     let actor = serde_json::to_string(&event.actor).map_err(DbError::broken)?;
     let step_up = event.step_up.map(|proof| serde_json::to_string(&proof)).transpose();
-    tx.run(
-        "INSERT INTO events
-             (id, at, account_id, kind, subject, actor, step_up, request_id, before, after, address,
-              client)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        &[
-            event.id.to_string().into(),
-            event.at.0.into(),
-            event.account.to_string().into(),
-            event.kind.as_str().into(),
-            event.subject.as_str().into(),
-            actor.into(),
-            step_up.map_err(DbError::broken)?.into(),
-            event.request_id.clone().into(),
-            event.before.to_string().into(),
-            event.after.to_string().into(),
-            event.address.clone().into(),
-            event.client.clone().into(),
-        ],
-    )?;
+    // In the order of `audit::COVERED`.
+    let covered: [Value; 11] = [
+        event.id.to_string().into(),
+        event.at.0.into(),
+        event.kind.as_str().into(),
+        event.subject.as_str().into(),
+        actor.into(),
+        step_up.map_err(DbError::broken)?.into(),
+        event.request_id.clone().into(),
+        event.before.to_string().into(),
+        event.after.to_string().into(),
+        event.address.clone().into(),
+        event.client.clone().into(),
+    ];
+    let (seq, chain) = audit::next(tx, keys, event.account, &covered)?;
+    let mut values = covered.to_vec();
+    values.extend([event.account.to_string().into(), seq.into(), chain.as_slice().into()]);
+    let sql = format!(
+        "INSERT INTO events ({}, account_id, seq, chain)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        audit::COVERED
+    );
+    tx.run(&sql, &values)?;
+    tx.run("INSERT INTO outbox (event_id) VALUES ($1)", &[event.id.to_string().into()])?;
     Ok(())
+}
+
+/// Events after one that are still to be told, oldest first.
+pub fn untold(tx: &mut Tx<'_>, after: Option<EventId>, limit: u32) -> Result<Vec<Event>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM outbox o JOIN events e ON e.id = o.event_id
+         WHERE o.event_id > $1 ORDER BY o.event_id LIMIT $2"
+    );
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    tx.all(&sql, &[after.into(), i64::from(limit).into()], read)
+}
+
+/// Takes an event off what is still to be told; whether it was there. Whoever gets `true` tells
+/// it, in this transaction.
+pub fn take_untold(tx: &mut Tx<'_>, id: EventId) -> Result<bool, DbError> {
+    let taken = tx.run("DELETE FROM outbox WHERE event_id = $1", &[id.to_string().into()])?;
+    Ok(taken == 1)
+}
+
+/// How many events are still to be told.
+pub fn count_untold(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    let count = tx.first("SELECT COUNT(*) FROM outbox", &[], |row| row.integer(0))?;
+    Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+}
+
+/// Reads one event of an account.
+pub fn find(tx: &mut Tx<'_>, account: AccountId, id: EventId) -> Result<Option<Event>, DbError> {
+    let sql = format!("SELECT {COLUMNS} FROM events e WHERE e.id = $1 AND e.account_id = $2");
+    tx.first(&sql, &[id.to_string().into(), account.to_string().into()], read)
 }
 
 /// Which events a page shows. All that is said must hold.
@@ -45,6 +80,8 @@ pub struct Filter {
     pub kind_prefix: Option<String>,
     /// At this instant or later.
     pub since: Option<Time>,
+    /// Before this instant.
+    pub until: Option<Time>,
     /// With this text in the actor, the subject, the address or the request's id, in capitals or
     /// not.
     pub text: Option<String>,
@@ -75,6 +112,9 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(since) = filter.since {
         add("at >= $", since.0.into());
     }
+    if let Some(until) = filter.until {
+        add("at < $", until.0.into());
+    }
     if let Some(text) = &filter.text {
         let condition = "(actor LIKE $ ESCAPE '\\' OR subject LIKE $ ESCAPE '\\'
              OR address LIKE $ ESCAPE '\\' OR request_id LIKE $ ESCAPE '\\')";
@@ -93,13 +133,14 @@ pub fn page(tx: &mut Tx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Event>, 
     let (conditions, mut values) = conditions(filter);
     values.push(i64::from(limit).into());
     let sql = format!(
-        "SELECT id, at, account_id, kind, subject, actor, step_up, request_id, before, after,
-             address, client
-         FROM events WHERE {conditions} ORDER BY id DESC LIMIT ${}",
+        "SELECT {COLUMNS} FROM events e WHERE {conditions} ORDER BY id DESC LIMIT ${}",
         values.len()
     );
     tx.all(&sql, &values, read)
 }
+
+const COLUMNS: &str = "e.id, e.at, e.account_id, e.kind, e.subject, e.actor, e.step_up, \
+    e.request_id, e.before, e.after, e.address, e.client";
 
 fn read(row: &dyn Columns) -> Result<Event, DbError> {
     let step_up = row.maybe_text(6)?.map(serde_json::from_str).transpose();

@@ -6,8 +6,13 @@
 
 pub mod account_settings;
 pub mod accounts;
+pub mod alerts;
+pub mod audit;
 pub mod changes;
 pub mod credentials;
+pub mod deliveries;
+pub mod due;
+pub mod endpoints;
 pub mod events;
 pub mod idempotency;
 pub mod links;
@@ -15,6 +20,7 @@ pub mod members;
 pub mod messages;
 pub mod owners;
 pub mod proofs;
+pub mod repeats;
 pub mod replacements;
 pub mod reveals;
 pub mod sessions;

@@ -4,53 +4,138 @@ use keyway_domain::id::{AccountId, MessageId};
 use keyway_domain::time::Time;
 
 use crate::db::Tx;
-use crate::value::DbError;
+use crate::value::{Columns, DbError};
 
-/// Keeps a message until it is sent.
+/// A letter that waits, still sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its id: the same at every attempt.
+    pub id: MessageId,
+    /// The letter.
+    pub sealed: Vec<u8>,
+    /// When it was written.
+    pub created_at: Time,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// Keeps a message until it is sent, at an instant or later.
 pub fn insert(
     tx: &mut Tx<'_>,
     id: MessageId,
     account: Option<AccountId>,
     sealed: &[u8],
-    now: Time,
+    (now, due): (Time, Time),
 ) -> Result<(), DbError> {
     tx.run(
-        "INSERT INTO messages (id, account_id, sealed, created_at, sent_at)
-         VALUES ($1, $2, $3, $4, NULL)",
+        "INSERT INTO messages (id, account_id, sealed, created_at, due_at)
+         VALUES ($1, $2, $3, $4, $5)",
         &[
             id.to_string().into(),
             account.map(|account| account.to_string()).into(),
             sealed.into(),
             now.0.into(),
+            due.0.into(),
         ],
     )?;
     Ok(())
 }
 
-/// Messages that wait to be sent, still sealed, and when they were written; oldest first.
-pub fn waiting(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<(MessageId, Vec<u8>, Time)>, DbError> {
+/// Claims messages that are due, oldest first: nobody else sends them until the claim lapses.
+pub fn claim(
+    tx: &mut Tx<'_>,
+    (now, until): (Time, Time),
+    limit: u32,
+) -> Result<Vec<Waiting>, DbError> {
+    let sql = format!(
+        "SELECT id, sealed, created_at, attempts FROM messages
+         WHERE sent_at IS NULL AND gave_up_at IS NULL AND due_at <= $1 AND claimed_until <= $1
+         ORDER BY created_at, id LIMIT $2 {}",
+        tx.lock()
+    );
+    let due = tx.all(&sql, &[now.0.into(), i64::from(limit).into()], read)?;
+    for message in &due {
+        tx.run(
+            "UPDATE messages SET claimed_until = $2 WHERE id = $1",
+            &[message.id.to_string().into(), until.0.into()],
+        )?;
+    }
+    Ok(due)
+}
+
+fn read(row: &dyn Columns) -> Result<Waiting, DbError> {
+    let id = MessageId::parse(row.text(0)?);
+    Ok(Waiting {
+        id: id.ok_or_else(|| DbError::broken("a message's id"))?,
+        sealed: row.blob(1)?.to_vec(),
+        created_at: Time(row.integer(2)?),
+        attempts: u32::try_from(row.integer(3)?).map_err(DbError::broken)?,
+    })
+}
+
+/// The newest messages, sent or not, still sealed.
+pub fn recent(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<Waiting>, DbError> {
     tx.all(
-        "SELECT id, sealed, created_at FROM messages WHERE sent_at IS NULL
-         ORDER BY created_at, id LIMIT $1",
+        "SELECT id, sealed, created_at, attempts FROM messages ORDER BY created_at DESC, id DESC
+         LIMIT $1",
         &[i64::from(limit).into()],
-        |row| {
-            let id = MessageId::parse(row.text(0)?);
-            let id = id.ok_or_else(|| DbError::broken("a message's id"))?;
-            Ok((id, row.blob(1)?.to_vec(), Time(row.integer(2)?)))
-        },
+        read,
     )
+}
+
+/// Lets go of every claim that a process of this deployment held which is gone.
+pub fn release_all(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    tx.run("UPDATE messages SET claimed_until = 0 WHERE sent_at IS NULL AND claimed_until > 0", &[])
 }
 
 /// Notes that a message was sent.
 pub fn sent(tx: &mut Tx<'_>, id: MessageId, now: Time) -> Result<(), DbError> {
     tx.run(
-        "UPDATE messages SET sent_at = $2 WHERE id = $1 AND sent_at IS NULL",
+        "UPDATE messages SET sent_at = $2, claimed_until = 0, trouble = NULL
+         WHERE id = $1 AND sent_at IS NULL",
         &[id.to_string().into(), now.0.into()],
     )?;
     Ok(())
 }
 
-/// Forgets messages that were sent before `before`; how many.
+/// Notes why a message was not sent, and when it is tried again; `None` gives it up.
+pub fn not_sent(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    trouble: &str,
+    again: Option<Time>,
+    now: Time,
+) -> Result<(), DbError> {
+    tx.run(
+        "UPDATE messages SET attempts = attempts + 1, trouble = $2, claimed_until = 0,
+             due_at = CASE WHEN $3 IS NULL THEN due_at ELSE $3 END,
+             gave_up_at = CASE WHEN $3 IS NULL THEN $4 ELSE NULL END
+         WHERE id = $1 AND sent_at IS NULL",
+        &[id.to_string().into(), trouble.into(), again.map(|at| at.0).into(), now.0.into()],
+    )?;
+    Ok(())
+}
+
+/// How many messages are due and wait, how many were given up, and why the newest of them did not
+/// go.
+pub fn state(tx: &mut Tx<'_>, now: Time) -> Result<(u64, u64, Option<String>), DbError> {
+    let count = |tx: &mut Tx<'_>, condition: &str| {
+        let sql = format!("SELECT COUNT(*) FROM messages WHERE sent_at IS NULL AND {condition}");
+        let count = tx.first(&sql, &[now.0.into()], |row| row.integer(0))?;
+        Ok::<_, DbError>(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+    };
+    let waiting = count(tx, "gave_up_at IS NULL AND created_at <= $1")?;
+    let given_up = count(tx, "gave_up_at <= $1")?;
+    let trouble = tx.first(
+        "SELECT trouble FROM messages WHERE sent_at IS NULL AND trouble IS NOT NULL
+         ORDER BY created_at DESC LIMIT 1",
+        &[],
+        |row| Ok(row.text(0)?.to_owned()),
+    )?;
+    Ok((waiting, given_up, trouble))
+}
+
+/// Forgets messages that were sent or given up before `before`; how many.
 pub fn prune(tx: &mut Tx<'_>, before: Time) -> Result<u64, DbError> {
-    tx.run("DELETE FROM messages WHERE sent_at < $1", &[before.0.into()])
+    tx.run("DELETE FROM messages WHERE sent_at < $1 OR gave_up_at < $1", &[before.0.into()])
 }

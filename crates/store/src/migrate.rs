@@ -4,11 +4,14 @@ use crate::db::Connection;
 use crate::sqlite::Sqlite;
 use crate::value::{DbError, Trouble, Value};
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_start.sql"), include_str!("../migrations/0002_people.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0002_people.sql"),
+    include_str!("../migrations/0003_telling.sql"),
+];
 
 /// The newest schema this build knows.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// Brings the database to the newest schema; refuses one from a newer Keyway or another program.
 pub(crate) fn run(connection: &mut Sqlite) -> Result<(), DbError> {

@@ -217,6 +217,16 @@ pub fn knows(
     Ok(found.is_some())
 }
 
+/// Whether a member signed in from any browser since an instant.
+pub fn knows_any(tx: &mut Tx<'_>, member: MemberId, since: Time) -> Result<bool, DbError> {
+    let found = tx.first(
+        "SELECT seen_at FROM devices WHERE member_id = $1 AND seen_at >= $2 LIMIT 1",
+        &[member.to_string().into(), since.0.into()],
+        |row| row.integer(0),
+    )?;
+    Ok(found.is_some())
+}
+
 /// Forgets every browser that a member signed in from.
 pub fn forget_devices(tx: &mut Tx<'_>, member: MemberId) -> Result<(), DbError> {
     tx.run("DELETE FROM devices WHERE member_id = $1", &[member.to_string().into()])?;

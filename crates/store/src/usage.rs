@@ -1,6 +1,6 @@
 //! Usage: counters per secret and hour, and per day; when a secret was last used, and from where.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::limits::PLACES_PER_SECRET_MAX;
@@ -9,6 +9,12 @@ use keyway_domain::time::{DAY_MS, Time};
 use crate::db::Tx;
 use crate::value::{Columns, DbError, Value};
 
+mod watched;
+
+pub use watched::{Minute, busy_since, hour_sums, minutes, needs, note_network};
+
+const MINUTE_MS: i64 = 60_000;
+
 /// A batch of counters, frozen; written at most once.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -16,10 +22,18 @@ pub struct Batch {
     pub node: String,
     /// Its number within that process, from 1.
     pub number: i64,
+    /// When it was taken: the minute that its requests count for.
+    pub at: Time,
     /// Requests by credential, secret, hour (milliseconds of its start) and outcome.
     pub counts: BTreeMap<(CredentialId, u32, i64, &'static str), u64>,
     /// Last uses by credential and secret.
     pub seen: BTreeMap<(CredentialId, u32), Seen>,
+    /// Other addresses that a secret was used from.
+    pub places: Vec<(CredentialId, u32, Seen)>,
+    /// Scopes that were used, such as `invoices:read`.
+    pub needs: BTreeSet<(CredentialId, String)>,
+    /// The newest refusal of each secret. Nothing is written down of it; alerts say it.
+    pub refused: BTreeMap<(CredentialId, u32), Seen>,
 }
 
 impl Batch {
@@ -27,13 +41,24 @@ impl Batch {
     pub fn split(self, rows: usize) -> Vec<Self> {
         let mut counts = self.counts.into_iter().peekable();
         let mut seen = self.seen.into_iter().peekable();
+        let mut places = self.places.into_iter().peekable();
+        let mut needs = self.needs.into_iter().peekable();
+        let mut refused = Some(self.refused);
         let mut batches = Vec::new();
-        while counts.peek().is_some() || seen.peek().is_some() {
+        while counts.peek().is_some()
+            || seen.peek().is_some()
+            || places.peek().is_some()
+            || needs.peek().is_some()
+        {
             batches.push(Self {
                 node: self.node.clone(),
                 number: self.number,
+                at: self.at,
                 counts: counts.by_ref().take(rows).collect(),
                 seen: seen.by_ref().take(rows).collect(),
+                places: places.by_ref().take(rows).collect(),
+                needs: needs.by_ref().take(rows).collect(),
+                refused: refused.take().unwrap_or_default(),
             });
         }
         batches
@@ -67,6 +92,16 @@ pub fn add(tx: &mut Tx<'_>, batch: &Batch) -> Result<bool, DbError> {
     }
     add_hours(tx, batch)?;
     add_days(tx, batch)?;
+    add_minutes(tx, batch)?;
+    for (credential, need) in &batch.needs {
+        add_need(tx, *credential, need, batch.at)?;
+    }
+    for (credential, secret, seen) in &batch.places {
+        if let Some(address) = &seen.address {
+            let client = seen.client.as_deref().unwrap_or_default();
+            add_place(tx, (*credential, *secret), address, client, seen.at)?;
+        }
+    }
     for ((credential, secret), seen) in &batch.seen {
         add_seen(tx, *credential, *secret, seen)?;
         if let Some(address) = &seen.address {
@@ -118,6 +153,45 @@ fn add_days(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
             &[credential.to_string().into(), day.into(), allowed.into(), refused.into()],
         )?;
     }
+    Ok(())
+}
+
+/// One row for each credential and minute, whatever its secrets and outcomes.
+fn add_minutes(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
+    let mut sums: BTreeMap<CredentialId, (i64, i64)> = BTreeMap::new();
+    for ((credential, _, _, outcome), requests) in &batch.counts {
+        let (allowed, refused) = sums.entry(*credential).or_default();
+        let sum = if *outcome == ALLOWED { allowed } else { refused };
+        *sum = sum.saturating_add(i64::try_from(*requests).unwrap_or(i64::MAX));
+    }
+    let minute = batch.at.0 - batch.at.0.rem_euclid(MINUTE_MS);
+    for (credential, (allowed, refused)) in sums {
+        tx.run(
+            "INSERT INTO usage_minutes (credential_id, minute, allowed, refused)
+             VALUES ($1, $2, $3, $4)
+             ON CONFLICT (credential_id, minute) DO UPDATE SET
+                 allowed = usage_minutes.allowed + excluded.allowed,
+                 refused = usage_minutes.refused + excluded.refused",
+            &[credential.to_string().into(), minute.into(), allowed.into(), refused.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Notes that a scope was used on a day.
+fn add_need(
+    tx: &mut Tx<'_>,
+    credential: CredentialId,
+    need: &str,
+    at: Time,
+) -> Result<(), DbError> {
+    let day = at.0 - at.0.rem_euclid(DAY_MS);
+    tx.run(
+        "INSERT INTO usage_needs (credential_id, need, last_day) VALUES ($1, $2, $3)
+         ON CONFLICT (credential_id, need) DO UPDATE SET last_day = excluded.last_day
+         WHERE excluded.last_day > usage_needs.last_day",
+        &[credential.to_string().into(), need.into(), day.into()],
+    )?;
     Ok(())
 }
 
@@ -358,34 +432,36 @@ pub fn last_seen(
     Ok(rows.into_iter().collect())
 }
 
-/// Allowed requests of an account's credentials in one hour and in the same hour of the days
-/// before, newest first; hours without any are left out.
-pub fn same_hour(
+/// Forgets use to the minute from before an instant; how many rows.
+pub fn prune_minutes(tx: &mut Tx<'_>, before: Time) -> Result<u64, DbError> {
+    tx.run("DELETE FROM usage_minutes WHERE minute < $1", &[before.0.into()])
+}
+
+/// Forgets use to the hour and to the day from before two instants, of some credentials after one;
+/// the last of them, or `None` when there are no more. So no change waits long behind it.
+pub fn prune(
     tx: &mut Tx<'_>,
-    account: AccountId,
-    hour: Time,
-    days: i64,
-) -> Result<HashMap<CredentialId, Vec<(Time, u64)>>, DbError> {
-    let mut found: HashMap<CredentialId, Vec<(Time, u64)>> = HashMap::new();
-    tx.each(
-        "SELECT u.credential_id, u.hour, SUM(u.requests)
-         FROM credentials c JOIN usage_hours u ON u.credential_id = c.id
-         WHERE c.account_id = $1 AND u.hour >= $2 AND u.hour <= $3
-             AND (u.hour - $3) % $4 = 0 AND u.outcome = 'allowed'
-         GROUP BY u.credential_id, u.hour ORDER BY u.hour DESC",
-        &[
-            account.to_string().into(),
-            (hour.0 - days * DAY_MS).into(),
-            hour.0.into(),
-            DAY_MS.into(),
-        ],
-        |row| {
-            let id = CredentialId::parse(row.text(0)?)
-                .ok_or_else(|| DbError::broken("a credential's id"))?;
-            let requests = u64::try_from(row.integer(2)?).map_err(DbError::broken)?;
-            found.entry(id).or_default().push((Time(row.integer(1)?), requests));
-            Ok(())
-        },
+    after: Option<CredentialId>,
+    (hours_before, days_before): (Time, Time),
+    limit: u32,
+) -> Result<Option<CredentialId>, DbError> {
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    let some = tx.all(
+        "SELECT DISTINCT credential_id FROM usage_days WHERE credential_id > $1
+         ORDER BY credential_id LIMIT $2",
+        &[after.into(), i64::from(limit).into()],
+        credential,
     )?;
-    Ok(found)
+    for id in &some {
+        let id: Value = id.to_string().into();
+        tx.run(
+            "DELETE FROM usage_hours WHERE credential_id = $1 AND hour < $2",
+            &[id.clone(), hours_before.0.into()],
+        )?;
+        tx.run(
+            "DELETE FROM usage_days WHERE credential_id = $1 AND day < $2",
+            &[id, days_before.0.into()],
+        )?;
+    }
+    Ok(some.last().copied())
 }

@@ -436,6 +436,7 @@ fn a_batch_of_usage_is_added_exactly_once() {
         number,
         counts: BTreeMap::from([((id, 1, 0, "allowed"), requests)]),
         seen: BTreeMap::from([((id, 1), Seen { at: Time(at), address: None, client: None })]),
+        ..Batch::default()
     };
     let add = |batch: Batch| house.write(move |tx| usage::add(tx, &batch)).unwrap();
     assert!(add(batch(1, 5, 60_000)));

@@ -10,6 +10,7 @@ use keyway_domain::event::Event;
 use keyway_domain::id::{AccountId, CredentialId, EventId, MemberId, MessageId};
 use keyway_domain::limits::PLACES_PER_SECRET_MAX;
 use keyway_domain::time::{DAY_MS, Time};
+use keyway_secret::{Keyring, RootKey, RowSealer, SeededEntropy};
 use keyway_store::events::Filter;
 use keyway_store::usage::{Batch, Day, Place, Seen};
 use keyway_store::{
@@ -61,7 +62,7 @@ fn batch(number: i64, counts: &[Count]) -> Batch {
     let counts = counts.iter().map(|((id, secret, hour, outcome), requests)| {
         ((CredentialId(*id), *secret, *hour, *outcome), *requests)
     });
-    Batch { node: "node".to_owned(), number, counts: counts.collect(), seen: BTreeMap::new() }
+    Batch { node: "node".to_owned(), number, counts: counts.collect(), ..Batch::default() }
 }
 
 fn day(day: i64, allowed: i64, refused: i64) -> Day {
@@ -330,13 +331,18 @@ fn event(number: u128, account: AccountId, kind: &str) -> Event {
     }
 }
 
+/// The key of the audit log's links.
+fn audit_key() -> RowSealer {
+    Keyring::derive(&RootKey::generate(&mut SeededEntropy::new(1))).audit
+}
+
 #[test]
 fn an_event_comes_back_as_it_was_kept() {
     let house = two_accounts("event");
     let bare = Event { address: None, client: None, step_up: None, ..event(2, OURS, "a.b") };
     let kept = [event(1, OURS, "a.b"), bare];
     let both = kept.clone();
-    house.done(move |tx| both.iter().try_for_each(|event| events::append(tx, event)));
+    house.done(move |tx| both.iter().try_for_each(|event| events::append(tx, &audit_key(), event)));
     let page = house.done(|tx| events::page(tx, &Filter::default(), 9));
     let [second, first] = page.as_slice() else { panic!("{page:?}") };
     for (found, kept) in [(first, &kept[0]), (second, &kept[1])] {
@@ -359,7 +365,7 @@ fn a_page_of_events_has_those_of_which_all_that_is_asked_holds() {
             Event { address: Some("198.51.100.7".to_owned()), ..event(7, OURS, "session.started") },
             Event { request_id: None, address: None, ..event(8, OURS, "a\\b.c") },
         ];
-        all.iter().try_for_each(|event| events::append(tx, event))
+        all.iter().try_for_each(|event| events::append(tx, &audit_key(), event))
     });
     let page = |limit, filter: Filter| {
         let page = house.read(move |tx| events::page(tx, &filter, limit)).unwrap();
@@ -440,21 +446,30 @@ fn settings_are_an_accounts_own() {
 
 #[test]
 fn a_message_waits_until_it_is_sent() {
-    let house = House::new("messages");
+    let house = two_accounts("messages");
     house.done(|tx| {
-        messages::insert(tx, MessageId(1), None, b"second", later(2))?;
-        messages::insert(tx, MessageId(2), Some(OURS), b"first", later(1))?;
-        messages::insert(tx, MessageId(3), None, b"third", later(3))
+        messages::insert(tx, MessageId(1), None, b"second", (later(2), later(2)))?;
+        messages::insert(tx, MessageId(2), Some(OURS), b"first", (later(1), later(1)))?;
+        messages::insert(tx, MessageId(3), None, b"third", (later(3), later(9)))
     });
-    let waiting = |limit| house.done(move |tx| messages::waiting(tx, limit));
-    let first = (MessageId(2), b"first".to_vec(), later(1));
-    let second = (MessageId(1), b"second".to_vec(), later(2));
-    assert_eq!(waiting(2), [first, second.clone()]);
-    house.done(|tx| messages::sent(tx, MessageId(2), later(10)));
-    house.done(|tx| messages::sent(tx, MessageId(3), later(20)));
-    assert_eq!(waiting(9), std::slice::from_ref(&second));
+    let claim = |now, until| {
+        let claimed = house.done(move |tx| messages::claim(tx, (now, until), 9));
+        claimed.into_iter().map(|waiting| waiting.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(claim(later(1), later(4)), [2], "what is not due waits");
+    assert_eq!(claim(later(3), later(6)), [1], "what is claimed is nobody else's");
+    assert_eq!(claim(later(5), later(7)), [2], "until the claim lapses");
+    house.done(|tx| messages::not_sent(tx, MessageId(1), "busy", Some(later(8)), later(6)));
+    house.done(|tx| messages::sent(tx, MessageId(2), later(6)));
+    assert_eq!(claim(later(7), later(8)), Vec::<u128>::new());
+    assert_eq!(claim(later(9), later(20)), [1, 3]);
+    let state = |now| house.done(move |tx| messages::state(tx, now));
+    assert_eq!(state(later(9)), (2, 0, Some("busy".to_owned())));
+    house.done(|tx| messages::not_sent(tx, MessageId(1), "never", None, later(10)));
+    assert_eq!(state(later(10)), (1, 1, Some("never".to_owned())));
     house.done(|tx| messages::sent(tx, MessageId(2), later(30)));
-    assert_eq!(house.done(|tx| messages::prune(tx, later(20))), 1, "sent is sent when it was");
-    assert_eq!(house.done(|tx| messages::prune(tx, Time::NEVER)), 1);
-    assert_eq!(waiting(9), [second], "what was not sent is never forgotten");
+    assert_eq!(house.done(|tx| messages::prune(tx, later(9))), 1, "sent is sent when it was");
+    assert_eq!(house.done(|tx| messages::prune(tx, Time::NEVER)), 1, "what was given up goes too");
+    house.done(messages::release_all);
+    assert_eq!(claim(later(9), later(20)), [3], "what was not sent is never forgotten");
 }

@@ -540,7 +540,7 @@ fn full_house(name: &str) -> House {
         replacements::add(tx, CredentialId(1), CredentialId(2), NOW)?;
         replacements::add(tx, CredentialId(2), CredentialId(3), NOW)?;
         account_settings::save(tx, OURS, "name", "value")?;
-        messages::insert(tx, MessageId(1), None, &[1], NOW)
+        messages::insert(tx, MessageId(1), None, &[1], (NOW, NOW))
     });
     house
 }

@@ -26,6 +26,16 @@ pub(super) struct File {
     pub(super) notices: Vec<Notice>,
     #[serde(default)]
     pub(super) people: People,
+    pub(super) idle_after_days: Option<u32>,
+    pub(super) audit_kept_days: Option<Spanned<u32>>,
+    pub(super) webhooks: Option<Spanned<Webhooks>>,
+}
+
+/// How messages to endpoints are signed beside the standard way.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhooks {
+    pub(super) message: Vec<Spanned<String>>,
 }
 
 /// Who may do what beside credentials.

@@ -3,8 +3,8 @@
 use keyway_secret::{Template, TemplateError};
 use toml::Spanned;
 
-use super::routes;
 use super::{Group, Levels, People, Resource, Routes, Scheme, Words, file, read_kind, read_wire};
+use super::{notices, routes};
 use crate::actor::Role;
 use crate::credential::RateLimit;
 use crate::grant::{Action, Need};
@@ -65,7 +65,12 @@ fn check(file: file::File) -> Checked<Scheme> {
         dialect: read_wire::dialect(file.dialect)?,
         login: file.login.map(read_wire::login).transpose()?,
         signature: file.signature.map(read_wire::signature).transpose()?,
-        notices: file.notices.into_iter().map(read_wire::notice).collect::<Checked<_>>()?,
+        notices: notices::with_defaults(
+            file.notices.into_iter().map(read_wire::notice).collect::<Checked<_>>()?,
+        ),
+        idle_after_days: Some(file.idle_after_days.unwrap_or(limits::IDLE_DAYS)),
+        audit_kept_days: file.audit_kept_days.map(kept_days).transpose()?,
+        webhook_message: None,
         people: People {
             manage: roles(&file.people.manage)?,
             audit: roles(&file.people.audit)?,
@@ -76,6 +81,8 @@ fn check(file: file::File) -> Checked<Scheme> {
         resources,
         resource_names,
     };
+    scheme.webhook_message =
+        file.webhooks.map(|declared| read_wire::webhooks(declared, &scheme)).transpose()?;
     let place = Spanned::new(file.kinds.span(), ());
     let declared = file.kinds.into_inner();
     if declared.is_empty() || declared.len() > limits::KINDS_MAX {
@@ -90,6 +97,14 @@ fn check(file: file::File) -> Checked<Scheme> {
         scheme.kinds.push(kind);
     }
     Ok(scheme)
+}
+
+fn kept_days(days: Spanned<u32>) -> Checked<u32> {
+    if *days.get_ref() < limits::AUDIT_KEPT_DAYS_MIN {
+        let min = limits::AUDIT_KEPT_DAYS_MIN;
+        return complain(&days, format!("the audit log is kept for {min} days at least"));
+    }
+    Ok(days.into_inner())
 }
 
 /// A name that can stand in JSON, SQL, a URL and a shell.

@@ -5,8 +5,8 @@ use toml::Spanned;
 use super::dialect::Body;
 use super::read::{Checked, complain, duration, one_of, role};
 use super::{
-    Dialect, Login, Notice, RateHeaders, Refused, Signature, SignatureEncoding, SignatureHeaders,
-    SignedBody, SignedPart, file,
+    Dialect, Login, Notice, RateHeaders, Refused, Scheme, Signature, SignatureEncoding,
+    SignatureHeaders, SignedBody, SignedPart, file,
 };
 use crate::event;
 use crate::verdict::Reason;
@@ -81,18 +81,50 @@ pub(super) fn login(declared: Spanned<file::Login>) -> Checked<Login> {
     })
 }
 
-pub(super) fn signature(declared: Spanned<file::Signature>) -> Checked<Signature> {
-    let at = Spanned::new(declared.span(), ());
-    let signature = declared.into_inner();
-    let parts = [
-        ("method", SignedPart::MethodLower),
-        ("path", SignedPart::Path),
+const REQUEST_PARTS: [(&str, SignedPart); 7] = [
+    ("method", SignedPart::MethodLower),
+    ("path", SignedPart::Path),
+    ("salt", SignedPart::Salt),
+    ("timestamp", SignedPart::Timestamp),
+    ("id", SignedPart::Id),
+    ("secret", SignedPart::Secret),
+    ("body", SignedPart::Body),
+];
+
+/// What the signature of a message to an endpoint covers.
+pub(super) fn webhooks(
+    declared: Spanned<file::Webhooks>,
+    scheme: &Scheme,
+) -> Checked<Vec<SignedPart>> {
+    const PARTS: [(&str, SignedPart); 6] = [
+        ("url", SignedPart::Url),
         ("salt", SignedPart::Salt),
         ("timestamp", SignedPart::Timestamp),
         ("id", SignedPart::Id),
         ("secret", SignedPart::Secret),
         ("body", SignedPart::Body),
     ];
+    let at = Spanned::new(declared.span(), ());
+    let parts = declared.into_inner().message;
+    let message = parts
+        .iter()
+        .map(|part| one_of(part, "part of a signed webhook", &PARTS))
+        .collect::<Checked<Vec<_>>>()?;
+    if scheme.signature.is_none() {
+        return complain(
+            &at,
+            "`[webhooks]` needs `[signature]`: its headers and encoding are used",
+        );
+    }
+    if [SignedPart::Timestamp, SignedPart::Body].iter().any(|part| !message.contains(part)) {
+        return complain(&at, "a webhook's signature covers timestamp and body at least");
+    }
+    Ok(message)
+}
+
+pub(super) fn signature(declared: Spanned<file::Signature>) -> Checked<Signature> {
+    let at = Spanned::new(declared.span(), ());
+    let signature = declared.into_inner();
     let encodings =
         [("hex", SignatureEncoding::Hex), ("base64-of-hex", SignatureEncoding::Base64OfHex)];
     let forms = [
@@ -104,7 +136,7 @@ pub(super) fn signature(declared: Spanned<file::Signature>) -> Checked<Signature
     let message = signature
         .message
         .iter()
-        .map(|part| one_of(part, "part of a signed message", &parts))
+        .map(|part| one_of(part, "part of a signed message", &REQUEST_PARTS))
         .collect::<Checked<Vec<_>>>()?;
     // Without these a signature could be moved to another request.
     let must = [
@@ -139,9 +171,8 @@ pub(super) fn signature(declared: Spanned<file::Signature>) -> Checked<Signature
 
 pub(super) fn notice(declared: file::Notice) -> Checked<Notice> {
     let event = declared.event.get_ref();
-    let planned = ["api_key.expiring", "api_key.expired", "api_key.usage_spike"];
     let known = event::Kind::ALL.iter().any(|kind| kind.as_str() == event);
-    if !known && !planned.contains(&event.as_str()) {
+    if !known {
         return complain(&declared.event, format!("there is no event `{event}`"));
     }
     let mail = declared.mail.iter().map(role).collect::<Checked<_>>()?;

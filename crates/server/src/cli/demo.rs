@@ -14,7 +14,7 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use keyway_domain::Environment;
 use keyway_domain::id::AccountId;
-use keyway_domain::scheme::{Kind, KindGrant, Presented, Scheme, SignedPart};
+use keyway_domain::scheme::{Kind, KindGrant, Presented, Scheme, SignedValues};
 use keyway_guard::GuardLayer;
 use keyway_payments::{Payments, router};
 use keyway_secret::{Entropy as _, OsEntropy, RootKey, SecretText, hmac_sha256_hex};
@@ -31,8 +31,10 @@ use crate::authenticator;
 use crate::clock::SystemClock;
 use crate::http::Door;
 use crate::http::serve::{management, stop_signal};
+use crate::mail::Post;
 use crate::schemes;
 use crate::verify::{InProcess, encode_signature};
+use crate::worker;
 
 /// Arguments of `keyway demo`.
 #[derive(clap::Args)]
@@ -84,14 +86,16 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         options: Options::default(),
         site: Site {
             sign_up: SignUp::Open,
-            mailbox: Some(folder.0.join("mailbox")),
+            post: Post { folder: Some(folder.0.join("mailbox")), ..Post::default() },
+            shows_mail: true,
             ..Site::default()
         },
     };
     let app = App::open(&folder.0.join("keyway.db"), opening).await?;
     let (stopping, stop) = watch::channel(false);
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let mut serving = Serving::start(&app, local(args.port), local(0), &stop).await?;
+    let mut serving =
+        Serving::start(&app, local(args.port), local(0), &stop, worker::DELIVERERS).await?;
     let verify_url = format!("http://{}/v1/verify", serving.internal);
     let sample = TcpListener::bind(local(0)).await?;
     let sample_api_url = format!("http://{}", sample.local_addr()?);
@@ -230,19 +234,16 @@ fn sign(
     let timestamp = (app.now().0 / 1000).to_string();
     let method = example.method.to_ascii_lowercase();
     let body = example.body.as_deref().unwrap_or("");
-    let parts: Vec<&[u8]> = rules
-        .message
-        .iter()
-        .map(|part| match part {
-            SignedPart::MethodLower => method.as_bytes(),
-            SignedPart::Path => example.path.as_bytes(),
-            SignedPart::Salt => salt.as_bytes(),
-            SignedPart::Timestamp => timestamp.as_bytes(),
-            SignedPart::Id => id.as_bytes(),
-            SignedPart::Secret => secret.reveal().as_bytes(),
-            SignedPart::Body => body.as_bytes(),
-        })
-        .collect();
+    let values = SignedValues {
+        method: &method,
+        path: &example.path,
+        salt: &salt,
+        timestamp: &timestamp,
+        id,
+        body: body.as_bytes(),
+        ..SignedValues::default()
+    };
+    let parts: Vec<&[u8]> = rules.message.iter().map(|part| part.of(&values, secret)).collect();
     let hex = hmac_sha256_hex(secret, &parts);
     let signature = encode_signature(rules.encoding, &hex);
     let headers = &rules.headers;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use keyway_secret::SecretText;
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use super::output::Output;
 use crate::app::{App, SignUp, Site};
 use crate::commands::newcomers::set_up_link;
 use crate::http::{Door, serve};
+use crate::mail::{Post, Server};
 use crate::worker;
 
 /// Arguments of `keyway serve`.
@@ -46,9 +48,74 @@ pub(crate) struct Args {
     /// Whether strangers may sign up accounts.
     #[arg(long, env = "KEYWAY_SIGN_UP", value_enum, default_value_t = SignUp::Closed)]
     sign_up: SignUp,
-    /// Where mail is put as files; by default `mailbox` in the data folder.
+    /// Where mail is put as files while there is no mail server; by default `mailbox` in the data
+    /// folder.
     #[arg(long, env = "KEYWAY_MAILBOX", value_name = "FOLDER")]
     mailbox: Option<PathBuf>,
+    #[command(flatten)]
+    mail: MailServer,
+    /// A network that webhooks may go to although it is private: an address or a CIDR range. May be
+    /// given more than once.
+    #[arg(long, env = "KEYWAY_WEBHOOK_ALLOW", value_name = "RANGE", value_delimiter = ',', value_parser = proxy)]
+    webhook_allow: Vec<IpNet>,
+    /// Let webhooks go to plain `http` too: for a network of your own.
+    #[arg(long, env = "KEYWAY_WEBHOOK_HTTP")]
+    webhook_http: bool,
+    /// Tasks that send webhooks.
+    #[arg(long, env = "KEYWAY_WORKERS", value_name = "N", default_value_t = worker::DELIVERERS, value_parser = workers)]
+    workers: usize,
+}
+
+/// Where mail leaves.
+#[derive(clap::Args)]
+struct MailServer {
+    /// The mail server: `smtps://HOST` for TLS, `smtp://HOST` for STARTTLS, or
+    /// `smtp://HOST?tls=none` for a relay on this machine.
+    #[arg(long, env = "KEYWAY_SMTP", value_name = "URL")]
+    smtp: Option<String>,
+    /// Who signs in there.
+    #[arg(long, env = "KEYWAY_SMTP_USER", value_name = "NAME", requires = "smtp")]
+    smtp_user: Option<String>,
+    /// A file with their password.
+    #[arg(long, env = "KEYWAY_SMTP_PASSWORD_FILE", value_name = "FILE", requires = "smtp_user")]
+    smtp_password_file: Option<PathBuf>,
+    /// Who letters are from, such as `Harbour Pay <keys@example.com>`.
+    #[arg(long, env = "KEYWAY_MAIL_FROM", value_name = "ADDRESS")]
+    mail_from: Option<String>,
+}
+
+impl MailServer {
+    fn post(&self, folder: PathBuf) -> Result<Post, Failure> {
+        let login = match (&self.smtp_user, &self.smtp_password_file) {
+            (None, _) => None,
+            (Some(_), None) => {
+                return Err(Failure("--smtp-user needs --smtp-password-file".to_owned()));
+            }
+            (Some(user), Some(file)) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| Failure(format!("{}: {error}", file.display())))?;
+                Some((
+                    user.clone(),
+                    SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()),
+                ))
+            }
+        };
+        let server = self.smtp.as_deref().map(|url| Server::parse(url, login)).transpose();
+        let server = server.map_err(|why| Failure(format!("--smtp: {why}")))?;
+        let from = self.mail_from.as_deref().map(str::parse).transpose();
+        let from = from.map_err(|_| {
+            Failure("--mail-from: write `Harbour Pay <keys@example.com>`".to_owned())
+        })?;
+        if server.is_some() && from.is_none() {
+            return Err(Failure("--smtp needs --mail-from: who the letters are from".to_owned()));
+        }
+        Ok(Post { server, folder: Some(folder), from })
+    }
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=64).contains(number));
+    number.ok_or_else(|| "it is 1 to 64".to_owned())
 }
 
 fn proxy(text: &str) -> Result<IpNet, String> {
@@ -80,7 +147,9 @@ impl Args {
         Ok(Site {
             public_url: self.public_url.clone(),
             sign_up: self.sign_up,
-            mailbox: Some(mailbox),
+            post: self.mail.post(mailbox)?,
+            webhook_allow: self.webhook_allow.clone(),
+            webhook_http: self.webhook_http,
             trusted_proxies: self.trusted_proxy.clone(),
             ..Site::default()
         })
@@ -101,6 +170,7 @@ impl Serving {
         public: SocketAddr,
         internal: SocketAddr,
         stop: &watch::Receiver<bool>,
+        workers: usize,
     ) -> Result<Self, Failure> {
         let public = bind(public).await?;
         let internal = bind(internal).await?;
@@ -112,7 +182,7 @@ impl Serving {
         let tasks = vec![
             tokio::spawn(serve::run(public, Arc::clone(app), Door::Public, stop.clone())),
             tokio::spawn(serve::run(internal, Arc::clone(app), inside, stop.clone())),
-            tokio::spawn(worker::run(Arc::clone(app), stop.clone())),
+            tokio::spawn(worker::run(Arc::clone(app), stop.clone(), workers)),
         ];
         Ok(Self { public: addresses.0, internal: addresses.1, tasks })
     }
@@ -142,7 +212,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let asked_to_stop = serve::stop_signal()?;
     let (app, _lock) = args.data.open(args.site()?).await?;
     let (stopping, stop) = watch::channel(false);
-    let mut serving = Serving::start(&app, args.listen, args.internal_listen, &stop).await?;
+    let mut serving =
+        Serving::start(&app, args.listen, args.internal_listen, &stop, args.workers).await?;
     let socket = args.data.socket();
     // The lock is ours, so a socket that is there was left by a process that is gone.
     let _ = std::fs::remove_file(&socket);

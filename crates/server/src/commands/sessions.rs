@@ -2,7 +2,7 @@
 
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::SessionId;
-use keyway_domain::limits::{SESSION_IDLE_MS, SESSION_MS};
+use keyway_domain::limits::{DEVICE_MS, SESSION_IDLE_MS, SESSION_MS};
 use keyway_domain::member::Member;
 use keyway_domain::time::Time;
 use keyway_secret::{OsEntropy, Pepper};
@@ -64,12 +64,18 @@ pub fn start(
     };
     sessions::insert(tx, &moment.realm.rules.seals, &start.digest, &session)?;
     if start.stage == Stage::Whole {
+        let since = moment.now.plus_ms(-DEVICE_MS);
+        let is_new = !sessions::knows(tx, &start.device, member.id, since)?;
+        let knows_others = sessions::knows_any(tx, member.id, since)?;
         sessions::know(tx, &start.device, member.id, moment.now)?;
         members::set_active(tx, member.id, moment.now)?;
         for lane in &start.lanes {
             forget_tries(tx, lane)?;
         }
-        let after = json!({ "email": member.email.as_str() });
+        let after = json!({
+            "email": member.email.as_str(),
+            "new_browser": is_new && knows_others,
+        });
         let happened = Happened::new(Kind::SignedIn, json!({}), after);
         moment.acting_as(member).record(tx, member.account, session.id.to_string(), happened)?;
     }

@@ -1,6 +1,7 @@
 //! Handlers: unpack, one command or one read, pack.
 
 pub mod accounts;
+pub mod audit;
 pub mod credentials;
 pub mod events;
 pub mod imports;
@@ -8,7 +9,10 @@ pub mod members;
 pub mod requests;
 pub mod scheme;
 pub mod tokens;
+pub mod usage;
 mod view;
+pub mod watch;
+pub mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +33,7 @@ use super::body::OnBehalfOf;
 use super::problem::Problem;
 use super::{Call, Reply, json as json_reply};
 use crate::app::Realm;
-use crate::commands::{Error, Moment};
+use crate::commands::{Error, Moment, repeats};
 use crate::verify::percent_decoded;
 
 /// What a command has to say: its answer, and, apart from it, what is shown only this once.
@@ -68,6 +72,7 @@ impl Call {
         work: impl Fn(&mut Tx<'_>, &Moment) -> Result<Done, Error> + Send + 'static,
     ) -> Result<Reply, Problem> {
         let moment = self.moment(caller, realm, on_behalf_of)?;
+        let refused_moment = moment.clone();
         let key = self.idempotency_key()?;
         let target = self.uri.path().as_bytes();
         let parts = [self.method.as_str().as_bytes(), target, &self.body];
@@ -99,12 +104,27 @@ impl Call {
                 reply.headers_mut().insert("idempotency-replayed", yes);
                 Ok(reply)
             }
-            Err(Failure::Command(error)) => Err(error.into()),
+            Err(Failure::Command(error)) => {
+                self.note_refusal(&refused_moment, &error);
+                Err(error.into())
+            }
             Err(Failure::OtherBody) => Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_mismatch",
                 "this Idempotency-Key was used for another request",
             )),
+        }
+    }
+
+    /// That somebody tried what they may not do is an event of the account.
+    fn note_refusal(&self, moment: &Moment, error: &Error) {
+        if let (Error::NotPermitted(not), Ok(account)) = (error, self.account()) {
+            let path = self.uri.path();
+            let act = path.rsplit('/').next().unwrap_or(path);
+            let subject =
+                self.params.get("credential").map_or_else(|| account.to_string(), String::clone);
+            let refused = repeats::act_refused(act, &not.to_string());
+            self.app.refuse(account, subject, moment, refused);
         }
     }
 

@@ -4,6 +4,7 @@
 //! management API.
 
 mod acts;
+mod alerts;
 mod asked_in;
 mod assets;
 mod audit;
@@ -19,6 +20,7 @@ mod key;
 mod keys;
 mod layout;
 mod limits;
+mod mailbox;
 mod me;
 mod new_key;
 mod newcomers;
@@ -29,17 +31,20 @@ mod reveal;
 pub mod routes;
 mod said;
 mod settings;
+mod shown_once;
 mod sign_in;
 mod step_up;
 mod team;
 mod ui;
 mod visit;
+mod webhooks;
 
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
 use super::{Call, Reply};
+use crate::commands::repeats;
 use problems::Stop;
 use routes::{For, Matched, Page};
 use visit::{Signed, Visit};
@@ -86,6 +91,7 @@ async fn run(call: Call, page: &'static Page) -> Reply {
         return problems::page(&visit, Stop::Forged);
     }
     if let Err(stop) = admit(&visit, page) {
+        note_refusal(&visit, page, &stop);
         return problems::page(&visit, stop);
     }
     // Two clicks are two requests at once: the second waits, and is then the same form again.
@@ -106,7 +112,20 @@ async fn run(call: Call, page: &'static Page) -> Reply {
     let spare = visit.spare();
     match (page.handler)(visit).await {
         Ok(reply) => reply,
-        Err(stop) => problems::page(&spare, stop),
+        Err(stop) => {
+            note_refusal(&spare, page, &stop);
+            problems::page(&spare, stop)
+        }
+    }
+}
+
+/// That somebody tried what they may not do is an event of their account.
+fn note_refusal(visit: &Visit, page: &Page, stop: &Stop) {
+    let (Some(signed), Stop::Forbidden(why)) = (&visit.signed, stop) else { return };
+    if visit.is_post() {
+        let (account, member) = (signed.account.id, signed.member.id.to_string());
+        let refused = repeats::act_refused(page.path, why);
+        visit.app().refuse(account, member, &visit.moment(), refused);
     }
 }
 

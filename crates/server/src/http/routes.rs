@@ -12,9 +12,13 @@ use keyway_domain::limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::admit::Caller;
-use super::api::{accounts, credentials, events, imports, members, requests, scheme, tokens};
+use super::api::{
+    accounts, credentials, events, imports, members, requests, scheme, tokens, usage,
+};
 use super::problem::Problem;
 use super::{Call, Reply};
+
+mod telling;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
 
@@ -146,6 +150,8 @@ pub fn routes() -> &'static [Route] {
         routes.extend(member_routes());
         routes.extend(credential_routes());
         routes.extend(secret_routes());
+        routes.extend(telling::webhook_routes());
+        routes.extend(telling::watch_routes());
         routes.extend(token_routes());
         routes
     })
@@ -206,7 +212,7 @@ fn account_routes() -> Vec<Route> {
             "What happened in an account, newest first.",
             handler!(events::of_account),
         )
-        .query(&["limit", "cursor", "subject"]),
+        .query(&["limit", "cursor", "subject", "type", "since", "until"]),
         get(
             "/v1/events",
             "listEvents",
@@ -323,9 +329,9 @@ fn credential_routes() -> Vec<Route> {
             "getCredentialUsage",
             "credentials",
             "Requests by secret, hour and outcome.",
-            handler!(credentials::usage),
+            handler!(usage::of_credential),
         )
-        .query(&["hours"]),
+        .query(&["hours", "format"]),
         patch::<Update>(
             under!(credential ""),
             "updateCredential",
@@ -484,7 +490,7 @@ pub fn find(method: &Method, path: &str) -> Matched {
         let allowed: Vec<&str> = of_path().map(|route| route.method.as_str()).collect();
         return Matched::OtherMethod(allowed.join(", "));
     };
-    let names = ["account", "credential", "member", "request"];
+    let names = ["account", "credential", "delivery", "endpoint", "member", "request"];
     let params = names
         .into_iter()
         .filter_map(|name| Some((name, matched.params.get(name)?.to_owned())))

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyway_domain::scheme::{
-    Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedPart,
+    Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedValues,
 };
 use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
@@ -134,19 +134,16 @@ fn fits(rules: &Signature, signed: &Signed<'_>, secret: &SecretText, asked: &Ask
         }
     }
     for body in &bodies {
-        let parts: Vec<&[u8]> = rules
-            .message
-            .iter()
-            .map(|part| match part {
-                SignedPart::MethodLower => method.as_bytes(),
-                SignedPart::Path => path.as_bytes(),
-                SignedPart::Salt => signed.salt.as_bytes(),
-                SignedPart::Timestamp => signed.timestamp.as_bytes(),
-                SignedPart::Id => signed.id.as_bytes(),
-                SignedPart::Secret => secret.reveal().as_bytes(),
-                SignedPart::Body => body.as_slice(),
-            })
-            .collect();
+        let values = SignedValues {
+            method: &method,
+            path,
+            salt: signed.salt,
+            timestamp: signed.timestamp,
+            id: signed.id,
+            body,
+            ..SignedValues::default()
+        };
+        let parts: Vec<&[u8]> = rules.message.iter().map(|part| part.of(&values, secret)).collect();
         let hex = hmac_sha256_hex(secret, &parts);
         let expected = encode(rules.encoding, &hex);
         matches |= signature_matches(signed.signature.as_bytes(), expected.as_bytes());

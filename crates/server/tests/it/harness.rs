@@ -14,6 +14,7 @@ use keyway_secret::{Entropy as _, OsEntropy, RootKey, SecretText, SeededEntropy,
 use keyway_server::app::{App, Opening, SignUp, Site};
 use keyway_server::clock::ManualClock;
 use keyway_server::http::{Door, serve};
+use keyway_server::mail::Post;
 use keyway_server::verify::InProcess;
 use keyway_server::{schemes, worker};
 use keyway_store::{DbError, Options, Tx};
@@ -122,7 +123,10 @@ impl Keyway {
             root: RootKey::generate(&mut SeededEntropy::new(7)),
             clock: clock.clone(),
             options: Options { durable: false, ..Options::default() },
-            site: Site { mailbox: Some(folder.join("mailbox")), ..site },
+            site: Site {
+                post: Post { folder: Some(folder.join("mailbox")), ..site.post.clone() },
+                ..site
+            },
         };
         let app = App::open(&folder.join("keyway.db"), opening).await.expect("it opens");
         let (stop, stopped) = watch::channel(false);

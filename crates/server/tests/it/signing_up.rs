@@ -49,7 +49,7 @@ async fn signing_up_by_mail_tells_nobody_who_is_there() {
     assert_eq!(plain(&first, "ada@example.com"), plain(&again, "ada@example.com"));
     let letters = keyway.letters().await;
     assert_eq!(letters.len(), 2);
-    let to_ada = letters.iter().find(|letter| letter.contains("<ada@example.com>"));
+    let to_ada = letters.iter().find(|letter| letter.contains("To: ada@example.com"));
     assert!(!to_ada.expect("a letter to who is there").contains("/sign-up/"));
 }
 

@@ -1,6 +1,5 @@
 //! Credentials over HTTP. The same functions serve the operator's tokens, in their own realm.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -13,7 +12,6 @@ use keyway_store::credentials::{self, Filter};
 use keyway_store::{DbError, Tx, usage as store_usage};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::accounts::present;
 use super::{Call, Caller, Done, Problem, Reply, json_reply, view};
@@ -414,46 +412,4 @@ pub async fn revoke(call: Call, caller: Caller) -> Result<Reply, Problem> {
 pub async fn delete(call: Call, caller: Caller) -> Result<Reply, Problem> {
     let place = Place::of_merchant(&call)?;
     act_in(call, caller, place, Change::Delete).await
-}
-
-/// The longest stretch of usage that is answered at once: 90 days.
-const USAGE_HOURS_MAX: i64 = 90 * 24;
-
-/// `GET …/usage`
-pub async fn usage(call: Call, _: Caller) -> Result<Reply, Problem> {
-    let place = Place::of_merchant(&call)?;
-    let id = call.credential()?;
-    let query = call.query(&["hours"])?;
-    let hours = query.get("hours").map_or(Ok(24), |text| text.parse::<i64>());
-    let hours = hours.ok().filter(|hours| (1..=USAGE_HOURS_MAX).contains(hours));
-    let hours =
-        hours.ok_or_else(|| Problem::invalid("hours", format!("it is 1 to {USAGE_HOURS_MAX}")))?;
-    let since = call.now().plus_ms(-hours * 3_600_000);
-    let rules = place.realm.rules.clone();
-    let rows = call
-        .app
-        .db
-        .read(move |tx| {
-            let found = credentials::find(tx, &rules, place.account, id)?;
-            found.ok_or(Error::NotFound("credential"))?;
-            Ok::<_, Error>(store_usage::hours(tx, id, since)?)
-        })
-        .await?;
-    let mut by_outcome: BTreeMap<&str, i64> = BTreeMap::new();
-    for row in &rows {
-        *by_outcome.entry(&row.outcome).or_insert(0) += row.requests;
-    }
-    let entries: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "hour": row.hour,
-                "secret": row.secret,
-                "outcome": row.outcome,
-                "requests": row.requests,
-            })
-        })
-        .collect();
-    let body = json!({ "credential": id, "since": since, "total": by_outcome, "data": entries });
-    Ok(json_reply(StatusCode::OK, body.to_string()))
 }

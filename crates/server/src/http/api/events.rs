@@ -1,6 +1,7 @@
 //! Events over HTTP.
 
 use keyway_domain::id::EventId;
+use keyway_domain::time::Time;
 use keyway_store::events::{self, Filter};
 
 use super::{Call, Caller, Problem, Reply};
@@ -15,11 +16,21 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
 /// `GET /v1/accounts/{account}/events`
 pub async fn of_account(call: Call, _: Caller) -> Result<Reply, Problem> {
     let account = call.account()?;
-    let query = call.query(&["limit", "cursor", "subject"])?;
+    let query = call.query(&["limit", "cursor", "subject", "type", "since", "until"])?;
     let (limit, before) = call.page(&query)?;
-    let subject = query.get("subject").cloned();
-    let before = before.map(EventId);
-    let filter = Filter { account: Some(account), subject, before, ..Filter::default() };
+    let instant = |name: &str| {
+        let wrong = || Problem::invalid(name, "write an instant like 2026-12-31T00:00:00Z");
+        query.get(name).map(|text| Time::parse(text).ok_or_else(wrong)).transpose()
+    };
+    let filter = Filter {
+        account: Some(account),
+        subject: query.get("subject").cloned(),
+        kind_prefix: query.get("type").cloned(),
+        since: instant("since")?,
+        until: instant("until")?,
+        before: before.map(EventId),
+        ..Filter::default()
+    };
     page(call, filter, limit).await
 }
 

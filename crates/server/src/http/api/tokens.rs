@@ -22,7 +22,7 @@ pub struct Create {
     /// What it is for.
     name: String,
     /// What it may do: resources `accounts`, `credentials`, `events`, `requests`, `tokens`,
-    /// `verification`. Without it, everything that its maker may.
+    /// `verification`, `webhooks`, `members`. Without it, everything that its maker may.
     #[serde(default)]
     grant: Option<GrantBody>,
     /// Addresses and CIDR ranges that may use it.

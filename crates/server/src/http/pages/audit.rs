@@ -4,6 +4,7 @@ use http::StatusCode;
 use keyway_domain::event::Event;
 use keyway_domain::id::EventId;
 use keyway_domain::time::{DAY_MS, Time};
+use keyway_store::audit::{self, Broken, Fault, Verified};
 use keyway_store::events::{self, Filter};
 use maud::{Markup, html};
 
@@ -11,6 +12,8 @@ use super::fields::encoded;
 use super::problems::Stop;
 use super::visit::Visit;
 use super::{Answer, icons, layout, reply, said, ui};
+use crate::commands::sessions::hex;
+use crate::csv;
 
 /// Entries of a page.
 const ROWS: u32 = 50;
@@ -43,6 +46,7 @@ fn asked(visit: &Visit) -> Result<Asked, Stop> {
         subject: None,
         before: EventId::parse(fields.text("after")),
         kind_prefix: Some(action.clone()).filter(|action| !action.is_empty()),
+        until: None,
         since: (days > 0).then(|| Time(visit.now.0 - days * DAY_MS)),
         text: Some(text.clone()).filter(|text| !text.is_empty()),
     };
@@ -72,8 +76,57 @@ async fn entries(visit: &Visit, filter: Filter, limit: u32) -> Result<Vec<Event>
 }
 
 pub(crate) async fn page(visit: Visit) -> Answer {
-    let asked = asked(&visit)?;
-    let mut found = entries(&visit, asked.filter.clone(), ROWS + 1).await?;
+    show(&visit, None).await
+}
+
+/// The log, with a look at its whole chain.
+pub(crate) async fn verify(visit: Visit) -> Answer {
+    let (account, keys) = (visit.signed()?.account.id, visit.app().keys.audit.clone());
+    let verified = visit.app().db.read(move |tx| audit::verify(tx, &keys, account)).await?;
+    show(&visit, Some(verified)).await
+}
+
+/// What is known of the chain.
+fn chain(verified: Option<&Verified>) -> Markup {
+    html! {
+        @match verified {
+            None => {
+                (ui::note("info", icons::LINK, &html! {
+                    "Each entry holds a keyed hash over itself and the one before. "
+                    a href="/audit/verify" { "Verify the chain" }
+                }))
+            }
+            Some(Ok(whole)) => {
+                div.note.ok role="status" { (icons::CHECK) div {
+                    b { "Whole: all " (ui::number(whole.entries)) " entries are as they were written." }
+                    " Through entry " (ui::number(whole.seq)) ", link " code { (&hex(&whole.head)[..16]) } "… "
+                    a href="/audit/verify" { "Verify again" }
+                } }
+            }
+            Some(Err(broken)) => {
+                (ui::alert("bad", &html! {
+                    b { "The log is not as it was written: " (broken_text(broken)) "." }
+                    " Tell the platform, and keep a copy of what is here: "
+                    a href="/audit.jsonl?period=all" { "download all of it" } "."
+                }))
+            }
+        }
+    }
+}
+
+fn broken_text(broken: &Broken) -> String {
+    let event = broken.event.as_deref().unwrap_or("an event");
+    match broken.fault {
+        Fault::Changed => format!("entry {} ({event}) was changed", broken.seq),
+        Fault::Missing => format!("entry {} is missing", broken.seq),
+        Fault::Added => format!("{event} was not written by Keyway"),
+        Fault::Ends => "its ends were changed or are gone".to_owned(),
+    }
+}
+
+async fn show(visit: &Visit, verified: Option<Verified>) -> Answer {
+    let asked = asked(visit)?;
+    let mut found = entries(visit, asked.filter.clone(), ROWS + 1).await?;
     let has_more = found.len() > usize::try_from(ROWS).unwrap_or(usize::MAX);
     found.truncate(usize::try_from(ROWS).unwrap_or(usize::MAX));
     let older = found.last().filter(|_| has_more).map(|event| event.id);
@@ -85,6 +138,7 @@ pub(crate) async fn page(visit: Visit) -> Answer {
                 a.btn href={ "/audit.jsonl?" (asked.query(None)) } download { (icons::DOWN) "JSON lines" }
             }
         }
+        (chain(verified.as_ref()))
         div.card id="list" data-say={ (found.len()) " entries" } {
             (toolbar(&asked))
             @if found.is_empty() {
@@ -103,7 +157,7 @@ pub(crate) async fn page(visit: Visit) -> Answer {
     };
     Ok(reply::html(
         StatusCode::OK,
-        &layout::page(&visit, "Audit log", Some(layout::Nav::Audit), &body),
+        &layout::page(visit, "Audit log", Some(layout::Nav::Audit), &body),
     ))
 }
 
@@ -184,36 +238,13 @@ pub(crate) async fn json_lines(visit: Visit) -> Answer {
     Ok(reply::download("audit.jsonl", "application/jsonl", text))
 }
 
-/// The log as CSV (RFC 4180), as far as the filter goes.
+/// The log as CSV, as far as the filter goes.
 pub(crate) async fn csv(visit: Visit) -> Answer {
     let found = entries(&visit, asked(&visit)?.filter, EXPORT_MAX).await?;
-    let mut text = "time,event,actor,subject,address,client,request_id,before,after\r\n".to_owned();
+    let mut text = format!("{}\r\n", csv::EVENT_COLUMNS);
     for event in &found {
-        let (before, after) = (event.before.to_string(), event.after.to_string());
-        let cells = [
-            event.at.to_string(),
-            event.kind.clone(),
-            said::by(event),
-            event.subject.clone(),
-            event.address.clone().unwrap_or_default(),
-            event.client.clone().unwrap_or_default(),
-            event.request_id.clone().unwrap_or_default(),
-            before,
-            after,
-        ];
-        text.push_str(&cells.map(|cell| csv_cell(&cell)).join(","));
+        text.push_str(&csv::event(&serde_json::to_value(event).unwrap_or_default()));
         text.push_str("\r\n");
     }
     Ok(reply::download("audit.csv", "text/csv; charset=utf-8", text))
-}
-
-/// A cell that no spreadsheet takes for a formula (ASVS 1.2.10).
-fn csv_cell(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
-    {
-        "'"
-    } else {
-        ""
-    };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }

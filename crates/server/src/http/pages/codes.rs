@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 use keyway_domain::id::{MemberId, RevealId};
-use keyway_domain::limits::{RECOVERY_CODES, REVEAL_MS};
+use keyway_domain::limits::RECOVERY_CODES;
 use keyway_secret::{Entropy as _, OsEntropy, SecretText};
-use keyway_store::{DbError, Tx, reveals};
+use keyway_store::{DbError, Tx};
 use maud::{Markup, html};
 
 use super::me::{factor_wanted, page_of, you};
@@ -12,7 +12,7 @@ use super::problems::{Problems, Stop, Trouble};
 use super::reply::{self, redirect};
 use super::step_up::{Asked, Dialog, Next, Wanted, again, asked};
 use super::visit::{Signed, Visit};
-use super::{Answer, icons, layout};
+use super::{Answer, icons, layout, shown_once};
 use crate::commands::me as commands;
 use crate::http::Reply;
 
@@ -55,9 +55,8 @@ pub(super) async fn draw_codes(
     Ok((codes, hashes))
 }
 
-fn shown_place(id: RevealId) -> String {
-    format!("codes/{id}")
-}
+/// What their texts are sealed as.
+const SORT: &str = "codes";
 
 /// Keeps the codes for their page, as new secrets are kept; where that is.
 pub(super) fn keep_shown(
@@ -66,25 +65,16 @@ pub(super) fn keep_shown(
     signed: &Signed,
     codes: &[String],
 ) -> Result<String, DbError> {
-    let id = RevealId::new(moment.now, &mut OsEntropy);
-    let sealer = moment.keys.reveal(signed.token.reveal().as_bytes());
     let text = SecretText::new(codes.join("\n"));
-    let sealed = sealer.seal(&text, &shown_place(id), &mut OsEntropy);
-    reveals::insert(tx, id, signed.session.id, &sealed, moment.now.plus_ms(REVEAL_MS))?;
+    let id = shown_once::keep(tx, moment, signed, (SORT, &text))?;
     Ok(format!("/you/codes/{id}"))
 }
 
 async fn shown_codes(visit: &Visit) -> Result<(RevealId, Vec<String>), Stop> {
-    let signed = visit.signed()?;
-    let id = RevealId::parse(visit.param("reveal")).ok_or(Stop::NotFound)?;
-    let (session, now) = (signed.session.id, visit.now);
-    let found = visit.app().db.read(move |tx| reveals::find(tx, id, session, now)).await?;
-    let sealer = visit.app().keys.reveal(signed.token.reveal().as_bytes());
-    let opened = found.and_then(|(sealed, _)| sealer.unseal(&sealed, &shown_place(id)).ok());
     let gone = || {
         Stop::Gone("The codes were saved, or ten minutes have passed. New ones can be made under Sign-in security.".to_owned())
     };
-    let text = opened.ok_or_else(gone)?;
+    let (id, text, _) = shown_once::open(visit, SORT).await?.ok_or_else(gone)?;
     Ok((id, text.reveal().lines().map(str::to_owned).collect()))
 }
 
@@ -112,8 +102,7 @@ pub(crate) async fn saved(visit: Visit) -> Answer {
     if visit.fields.text("saved") != "1" {
         return Ok(redirect(&format!("/you/codes/{id}")));
     }
-    let session = visit.signed()?.session.id;
-    visit.app().db.write(visit.now, move |tx| reveals::forget(tx, id, session)).await?;
+    shown_once::forget(&visit, id).await?;
     Ok(redirect(&you("factor")))
 }
 

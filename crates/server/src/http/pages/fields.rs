@@ -13,7 +13,7 @@ const SECRETS: [&str; 3] = ["password", "current", "code"];
 /// Names that say which form this is, and nothing of what was typed.
 const MARKS: [&str; 3] = ["csrf", "once", "kept"];
 /// Names that may come more than once.
-const LISTS: [&str; 2] = ["id", "scope"];
+const LISTS: [&str; 3] = ["id", "scope", "event"];
 
 /// The fields of a form.
 #[derive(Default, Clone)]

@@ -26,6 +26,8 @@ pub(crate) enum Stop {
     Forged,
     /// It is gone, for ever.
     Gone(String),
+    /// It can't be done as things are.
+    Conflict(String),
     /// Something of ours does not work.
     Ours(String),
 }
@@ -94,6 +96,11 @@ impl Problems {
     /// What is wrong with a field.
     pub(crate) fn of(&self, field: &str) -> Option<&str> {
         self.list.iter().find(|(known, _)| known == field).map(|(_, message)| message.as_str())
+    }
+
+    /// All of it, in sentences.
+    pub(crate) fn said(&self) -> String {
+        self.list.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join(" ")
     }
 
     /// What stands above the form.
@@ -197,6 +204,7 @@ pub(crate) fn page(visit: &Visit, stop: Stop) -> Reply {
             "This form is not from here",
             "It was sent by another site, or by a page from before your last sign-in. Nothing was changed. Open the page again and repeat what you did.",
         ),
+        Stop::Conflict(why) => whole(visit, StatusCode::CONFLICT, "This can't be done now", &why),
         Stop::Gone(why) => whole(visit, StatusCode::GONE, "This is gone", &why),
         Stop::Ours(why) => whole(visit, StatusCode::SERVICE_UNAVAILABLE, "This did not work", &why),
     }

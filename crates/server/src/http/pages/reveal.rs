@@ -7,8 +7,8 @@ use keyway_domain::id::{CredentialId, RevealId};
 use keyway_domain::limits::REVEAL_MS;
 use keyway_domain::scheme::{Kind, Presented};
 use keyway_domain::time::Time;
-use keyway_secret::{OsEntropy, SecretText};
-use keyway_store::{DbError, Tx, reveals, usage};
+use keyway_secret::SecretText;
+use keyway_store::{DbError, Tx, usage};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +16,12 @@ use super::problems::{Problems, Stop};
 use super::reply::{self, redirect};
 use super::ui;
 use super::visit::{Signed, Visit};
-use super::{Answer, grants, icons, layout};
+use super::{Answer, grants, icons, layout, shown_once};
 use crate::commands::Moment;
 use crate::commands::credentials::Shown as Secret;
+
+/// What its texts are sealed as.
+const SORT: &str = "reveal";
 
 /// What is shown: one credential's strings, or those of several.
 #[derive(Clone, Serialize, Deserialize)]
@@ -66,10 +69,6 @@ impl Item {
     }
 }
 
-fn place(id: RevealId) -> String {
-    format!("reveal/{id}")
-}
-
 /// Keeps what is shown for this browser, in the transaction that made it; where to see it.
 pub(crate) fn keep(
     tx: &mut Tx<'_>,
@@ -77,27 +76,16 @@ pub(crate) fn keep(
     signed: &Signed,
     shown: &Shown,
 ) -> Result<String, DbError> {
-    let id = RevealId::new(moment.now, &mut OsEntropy);
     let text = SecretText::new(serde_json::to_string(shown).map_err(DbError::broken)?);
-    let sealer = moment.keys.reveal(signed.token.reveal().as_bytes());
-    let sealed = sealer.seal(&text, &place(id), &mut OsEntropy);
-    reveals::insert(tx, id, signed.session.id, &sealed, moment.now.plus_ms(REVEAL_MS))?;
+    let id = shown_once::keep(tx, moment, signed, (SORT, &text))?;
     Ok(format!("/reveal/{id}"))
 }
 
-fn wanted(visit: &Visit) -> Result<RevealId, Stop> {
-    RevealId::parse(visit.param("reveal")).ok_or(Stop::NotFound)
-}
-
 async fn open(visit: &Visit) -> Result<Option<(Shown, Time)>, Stop> {
-    let (signed, id, now) = (visit.signed()?, wanted(visit)?, visit.now);
-    let session = signed.session.id;
-    let found = visit.app().db.read(move |tx| reveals::find(tx, id, session, now)).await?;
-    let Some((sealed, until)) = found else { return Ok(None) };
-    let sealer = visit.app().keys.reveal(signed.token.reveal().as_bytes());
-    let opened = sealer.unseal(&sealed, &place(id)).ok();
-    let shown = opened.and_then(|text| serde_json::from_str(text.reveal()).ok());
-    Ok(shown.map(|shown| (shown, until)))
+    let opened = shown_once::open(visit, SORT).await?;
+    Ok(opened.and_then(|(_, text, until)| {
+        serde_json::from_str(text.reveal()).ok().map(|shown| (shown, until))
+    }))
 }
 
 pub(crate) async fn page(visit: Visit) -> Answer {
@@ -352,7 +340,7 @@ pub(crate) async fn finish(visit: Visit) -> Answer {
         let problem = Problems::field("saved", "Tick the box once you have saved it.");
         return Ok(reply::html(problem.status, &view(&visit, &shown, until)?));
     }
-    let (id, session) = (wanted(&visit)?, visit.signed()?.session.id);
-    visit.app().db.write(visit.now, move |tx| reveals::forget(tx, id, session)).await?;
+    let id = RevealId::parse(visit.param("reveal")).ok_or(Stop::NotFound)?;
+    shown_once::forget(&visit, id).await?;
     Ok(redirect(&shown.to))
 }

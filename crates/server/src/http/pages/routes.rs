@@ -11,8 +11,8 @@ use keyway_domain::scheme::Act;
 
 use super::visit::Visit;
 use super::{
-    Answer, acts, asked_in, audit, bulk, codes, edit, ends, key, keys, me, new_key, newcomers,
-    replace, reveal, settings, sign_in, team,
+    Answer, acts, alerts, asked_in, audit, bulk, codes, edit, ends, key, keys, mailbox, me,
+    new_key, newcomers, replace, reveal, settings, sign_in, team, webhooks,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -85,6 +85,7 @@ fn door_pages() -> Vec<Page> {
         POST "/set-up/{token}" Anyone => newcomers::set_up;
         GET "/join/{token}" Anyone => newcomers::join_form;
         POST "/join/{token}" Anyone => newcomers::join;
+        GET "/mailbox" Anyone => mailbox::page;
         GET "/forgot" Anyone => newcomers::forgot_form;
         POST "/forgot" Anyone => newcomers::forgot;
         GET "/reset/{token}" Anyone => newcomers::reset_form;
@@ -144,6 +145,7 @@ fn account_pages() -> Vec<Page> {
     use For::{Auditors, Managers, Member, Settlers};
     pages! {
         GET "/audit" Auditors => audit::page;
+        GET "/audit/verify" Auditors => audit::verify;
         GET "/audit.csv" Auditors => audit::csv;
         GET "/audit.jsonl" Auditors => audit::json_lines;
         GET "/team" Member => team::page;
@@ -155,9 +157,27 @@ fn account_pages() -> Vec<Page> {
         GET "/team/{member}/remove" Managers => team::remove_form;
         POST "/team/{member}/remove" Managers => team::remove;
         GET "/settings" Member => settings::start;
-        GET "/settings/alerts" Member => settings::alerts_form;
-        POST "/settings/alerts" Settlers => settings::alerts;
-        GET "/settings/webhooks" Member => settings::webhooks;
+        GET "/settings/alerts" Member => alerts::form;
+        POST "/settings/alerts" Settlers => alerts::save;
+        POST "/settings/alerts/test" Settlers => alerts::test;
+        GET "/settings/webhooks" Member => webhooks::list;
+        GET "/settings/webhooks/new" Settlers => webhooks::new_form;
+        POST "/settings/webhooks/new" Settlers => webhooks::create;
+        GET "/settings/webhooks/{endpoint}" Member => webhooks::detail;
+        GET "/settings/webhooks/{endpoint}/edit" Settlers => webhooks::edit_form;
+        POST "/settings/webhooks/{endpoint}/edit" Settlers => webhooks::edit;
+        POST "/settings/webhooks/{endpoint}/switch" Settlers => webhooks::switch;
+        POST "/settings/webhooks/{endpoint}/test" Settlers => webhooks::test;
+        GET "/settings/webhooks/{endpoint}/rotate" Settlers => webhooks::rotate_form;
+        POST "/settings/webhooks/{endpoint}/rotate" Settlers => webhooks::rotate;
+        GET "/settings/webhooks/{endpoint}/secret/{reveal}" Settlers => webhooks::secret;
+        POST "/settings/webhooks/{endpoint}/secret/{reveal}" Settlers => webhooks::secret_saved;
+        GET "/settings/webhooks/{endpoint}/remove" Settlers => webhooks::remove_form;
+        POST "/settings/webhooks/{endpoint}/remove" Settlers => webhooks::remove;
+        GET "/settings/webhooks/{endpoint}/replay" Settlers => webhooks::replay_form;
+        POST "/settings/webhooks/{endpoint}/replay" Settlers => webhooks::replay;
+        GET "/settings/webhooks/{endpoint}/{delivery}" Member => webhooks::delivery;
+        POST "/settings/webhooks/{endpoint}/{delivery}/replay" Settlers => webhooks::replay_one;
         GET "/settings/notices" Member => settings::notices;
         GET "/settings/security" Member => settings::security;
         POST "/settings/security" Settlers => settings::rename_account;
@@ -189,8 +209,17 @@ pub(crate) enum Matched {
 }
 
 /// What placeholders are called.
-const PLACEHOLDERS: [&str; 7] =
-    ["environment", "credential", "reveal", "member", "link", "session", "token"];
+const PLACEHOLDERS: [&str; 9] = [
+    "environment",
+    "credential",
+    "reveal",
+    "member",
+    "link",
+    "session",
+    "token",
+    "endpoint",
+    "delivery",
+];
 
 /// Finds the page of a request. `HEAD` is served as `GET` is.
 pub(crate) fn find(method: &Method, path: &str) -> Matched {

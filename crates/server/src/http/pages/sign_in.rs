@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
+use keyway_domain::event::{Happened, Kind};
 use keyway_domain::limits::{DEVICE_MS, SESSION_MS};
 use keyway_domain::member::{Email, Member};
 use keyway_secret::SecretText;
@@ -11,6 +12,7 @@ use keyway_store::sessions::Stage;
 use keyway_store::{DbError, Tx, accounts, members, reveals, sessions as stored};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::fields::{Fields, encoded};
 use super::layout;
@@ -164,11 +166,23 @@ async fn attempt(visit: &Visit) -> Result<Reply, Trouble> {
     let noted = note(visit, &email).await?;
     let hash = noted.member.as_ref().map(|member| member.password.clone());
     let is_theirs = slot.holds(password.clone(), hash).await?;
+    if let Some(member) = noted.member.as_ref().filter(|_| !is_theirs) {
+        visit.app().refuse(
+            member.account,
+            member.id.to_string(),
+            &visit.moment(),
+            sign_in_refused(),
+        );
+    }
     let Some(member) = noted.member.filter(|_| is_theirs) else {
         return Err(refused(visit, &email, noted.left).await?.into());
     };
     let stage = if member.totp.is_some() { Stage::Password } else { Stage::Whole };
     begin(visit, &member, stage, vec![noted.lane]).await
+}
+
+fn sign_in_refused() -> Happened {
+    Happened::new(Kind::SignInRefused, json!({}), json!({ "why": "the password was wrong" }))
 }
 
 /// The same message and the same work, whether the address or the password is wrong.

@@ -243,6 +243,11 @@ impl<'f> Field<'f> {
         self
     }
 
+    pub(crate) fn optional(mut self) -> Self {
+        self.required = false;
+        self
+    }
+
     pub(crate) fn show(&self, problems: &Problems) -> Markup {
         let name = self.name;
         let problem = problems.of(name);

@@ -1,0 +1,103 @@
+//! What is unusual, and how the work beside requests goes, over HTTP.
+
+use http::StatusCode;
+use keyway_domain::time::Time;
+use keyway_store::alerts::{self, Alert};
+use keyway_store::{DbError, Tx, accounts, deliveries, endpoints, events, messages};
+use serde_json::{Value, json};
+
+use super::{Call, Caller, Problem, Reply, json_reply};
+use crate::commands::Error;
+
+/// Alerts of a page.
+const ALERTS: u32 = 200;
+
+fn shown(alert: &Alert) -> Value {
+    let detail: Value = serde_json::from_str(&alert.detail).unwrap_or_default();
+    json!({
+        "id": alert.id,
+        "credential": alert.credential,
+        "type": alert.what.split(' ').next(),
+        "began_at": alert.began_at,
+        "last_at": alert.last_at,
+        "ended_at": alert.ended_at,
+        "detail": detail,
+    })
+}
+
+/// `GET /v1/accounts/{account}/alerts`
+pub async fn alerts(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let read = move |tx: &mut Tx<'_>| {
+        accounts::find(tx, account)?.ok_or(Error::NotFound("account"))?;
+        Ok::<_, Error>(alerts::list(tx, account, ALERTS)?)
+    };
+    let data: Vec<Value> = call.app.db.read(read).await?.iter().map(shown).collect();
+    Ok(json_reply(StatusCode::OK, json!({ "data": data, "next_cursor": null }).to_string()))
+}
+
+/// How telling goes.
+#[derive(Debug, Clone, Default)]
+pub struct Telling {
+    /// Events that are still to be told.
+    pub events_waiting: u64,
+    /// Webhooks that wait.
+    pub webhooks_waiting: u64,
+    /// Since when the longest due of them is due.
+    pub webhooks_due_since: Option<Time>,
+    /// Endpoints that were switched off because nothing arrived there.
+    pub endpoints_off: u64,
+    /// Letters that wait.
+    pub mail_waiting: u64,
+    /// Letters that were given up.
+    pub mail_given_up: u64,
+    /// Why the newest letter that was not sent was not.
+    pub mail_trouble: Option<String>,
+}
+
+impl Telling {
+    /// Looks.
+    pub fn look(tx: &mut Tx<'_>, now: Time) -> Result<Self, DbError> {
+        let (webhooks_waiting, due) = deliveries::waiting(tx)?;
+        let (mail_waiting, mail_given_up, mail_trouble) = messages::state(tx, now)?;
+        Ok(Self {
+            events_waiting: events::count_untold(tx)?,
+            webhooks_waiting,
+            webhooks_due_since: due.filter(|due| *due <= now),
+            endpoints_off: endpoints::count_failing(tx)?,
+            mail_waiting,
+            mail_given_up,
+            mail_trouble,
+        })
+    }
+}
+
+/// `GET /v1/status`
+pub async fn status(call: Call, _: Caller) -> Result<Reply, Problem> {
+    let now = call.now();
+    let telling = call.app.db.read(move |tx| Telling::look(tx, now)).await?;
+    let mail = match (&call.app.site.post.server, &call.app.site.post.folder) {
+        (Some(_), _) => "server",
+        (None, Some(_)) => "folder",
+        (None, None) => "none",
+    };
+    let body = json!({
+        "now": now,
+        "secrets": call.app.platform.engine.index.len(),
+        "refused_rows": call.app.refused_rows.load(std::sync::atomic::Ordering::Relaxed),
+        "events_waiting": telling.events_waiting,
+        "webhooks": {
+            "waiting": telling.webhooks_waiting,
+            "due_since": telling.webhooks_due_since,
+            "endpoints_off": telling.endpoints_off,
+            "trouble": call.app.outbound.as_ref().err().map(ToString::to_string),
+        },
+        "mail": {
+            "to": mail,
+            "waiting": telling.mail_waiting,
+            "given_up": telling.mail_given_up,
+            "trouble": telling.mail_trouble,
+        },
+    });
+    Ok(json_reply(StatusCode::OK, body.to_string()))
+}

@@ -1,0 +1,311 @@
+//! Webhooks on their way: what is due is claimed, sent, and written down with what was answered.
+//!
+//! A delivery is claimed in a transaction before it is sent, and judged in another afterwards. A
+//! process that dies between the two leaves a claim that lapses: the message goes again, under the
+//! same id. Each endpoint has a few places of its own, so that a slow one holds up no other.
+
+mod sign;
+
+pub use sign::secret_place;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue};
+use keyway_domain::endpoint::{self, Attempted, Endpoint, State, after};
+use keyway_domain::event::{Happened, Kind};
+use keyway_domain::id::{AccountId, EndpointId};
+use keyway_domain::limits::{
+    CLAIM_MS, DELIVERIES_AT_ONCE, DELIVERIES_PER_ENDPOINT_AT_ONCE, RETRY_AFTER_MS_MAX,
+};
+use keyway_domain::time::Time;
+use keyway_secret::{Entropy as _, OsEntropy};
+use keyway_store::deliveries::{self, Attempt, Delivery};
+use keyway_store::{DbError, Tx, endpoints};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::commands::Moment;
+use crate::outbound::{Sent, Trouble};
+
+/// How often it is looked whether something is due.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Sends deliveries; one of several perhaps.
+pub struct Deliverer {
+    app: Arc<App>,
+    name: Arc<str>,
+    under_way: JoinSet<EndpointId>,
+    at: HashMap<EndpointId, usize>,
+}
+
+impl Deliverer {
+    /// A deliverer; the number tells those of one process apart.
+    pub fn new(app: &Arc<App>, number: usize) -> Self {
+        Self {
+            app: Arc::clone(app),
+            name: format!("{}-{number}", app.node).into(),
+            under_way: JoinSet::new(),
+            at: HashMap::new(),
+        }
+    }
+
+    /// Works until told to stop; what is under way then is finished.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        let app = Arc::clone(&self.app);
+        loop {
+            let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
+            tokio::select! {
+                () = stopped => break,
+                _ = tick.tick() => {}
+                () = app.wake.notified() => {}
+                Some(done) = self.under_way.join_next() => self.note_done(done),
+            }
+            if let Err(error) = self.start_due().await {
+                tracing::warn!(%error, "webhooks wait");
+            }
+        }
+        while let Some(done) = self.under_way.join_next().await {
+            self.note_done(done);
+        }
+    }
+
+    /// Sends all that is due now, and waits for it; how many messages went out.
+    pub async fn deliver_due(&mut self) -> Result<usize, DbError> {
+        let mut sent = 0;
+        loop {
+            let started = self.start_due().await?;
+            sent += started;
+            match self.under_way.join_next().await {
+                Some(done) => self.note_done(done),
+                None if started == 0 => return Ok(sent),
+                None => {}
+            }
+        }
+    }
+
+    fn note_done(&mut self, done: Result<EndpointId, tokio::task::JoinError>) {
+        match done {
+            Ok(endpoint) => {
+                if let Some(count) = self.at.get_mut(&endpoint) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.at.remove(&endpoint);
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "a delivery ended badly; it goes again"),
+        }
+    }
+
+    async fn start_due(&mut self) -> Result<usize, DbError> {
+        let app = Arc::clone(&self.app);
+        let now = app.now();
+        let waiting = app.db.read(move |tx| endpoints::with_due(tx, now)).await?;
+        let mut started = 0;
+        for (account, endpoint) in waiting {
+            let busy = self.at.get(&endpoint).copied().unwrap_or(0);
+            let room = DELIVERIES_PER_ENDPOINT_AT_ONCE.saturating_sub(busy);
+            let room = room.min(DELIVERIES_AT_ONCE.saturating_sub(self.under_way.len()));
+            let Some(limit) = u32::try_from(room).ok().filter(|room| *room > 0) else { continue };
+            let name = Arc::clone(&self.name);
+            let span = (now, now.plus_ms(CLAIM_MS));
+            let claim = move |tx: &mut Tx<'_>| deliveries::claim(tx, endpoint, &name, span, limit);
+            for delivery in app.db.write(now, claim).await? {
+                *self.at.entry(endpoint).or_default() += 1;
+                started += 1;
+                let errand = Errand {
+                    app: Arc::clone(&app),
+                    name: Arc::clone(&self.name),
+                    account,
+                    delivery,
+                };
+                self.under_way.spawn(errand.run());
+            }
+        }
+        Ok(started)
+    }
+}
+
+/// One attempt at one delivery.
+struct Errand {
+    app: Arc<App>,
+    name: Arc<str>,
+    account: AccountId,
+    delivery: Delivery,
+}
+
+/// What came of a call.
+struct Came {
+    at: Time,
+    sent: Sent,
+    request: String,
+}
+
+impl Errand {
+    async fn run(self) -> EndpointId {
+        let endpoint = self.delivery.endpoint;
+        if let Err(error) = self.attempt().await {
+            // The claim lapses, and it goes again under the same id.
+            tracing::warn!(delivery = %self.delivery.id, %error, "an attempt was not written down");
+        }
+        endpoint
+    }
+
+    async fn attempt(&self) -> Result<(), DbError> {
+        let (account, id) = (self.account, self.delivery.endpoint);
+        let seals = self.app.platform.rules.seals.clone();
+        let found = self.app.db.read(move |tx| endpoints::find(tx, &seals, account, id)).await?;
+        let Some(endpoint) = found.filter(|endpoint| endpoint.state == State::On) else {
+            return Ok(());
+        };
+        let mut forms = sign::platform_forms(&self.app, &endpoint, &self.delivery).await?;
+        let first = if forms.is_empty() { Vec::new() } else { forms.remove(0) };
+        let mut came = self.call(&endpoint, &first).await;
+        // In an overlap a receiver may know one secret only, and a signature is by one: who refuses
+        // it by the newest is asked again by the one before.
+        for form in forms {
+            let refused = matches!(&came.sent.outcome,
+                Ok(answer) if matches!(answer.status, 400 | 401 | 403));
+            if !refused {
+                break;
+            }
+            came = self.call(&endpoint, &form).await;
+        }
+        self.write_down(came).await
+    }
+
+    async fn call(&self, endpoint: &Endpoint, form: &[(String, String)]) -> Came {
+        let at = self.app.now();
+        let body = Bytes::from(self.delivery.payload.clone());
+        let mut headers = sign::standard(&self.app, endpoint, &self.delivery, at);
+        headers.extend(form.iter().cloned());
+        let mut typed = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let mut request = format!("POST {}\ncontent-type: application/json\n", endpoint.url);
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\n"));
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+                typed.push((name, value));
+            }
+        }
+        let sent = match &self.app.outbound {
+            Ok(outbound) => outbound.post(&endpoint.url, &typed, body, at).await,
+            Err(why) => {
+                Sent { outcome: Err(Trouble::Tls(why.to_string())), took_ms: 0, address: None }
+            }
+        };
+        Came { at, sent, request }
+    }
+
+    async fn write_down(&self, came: Came) -> Result<(), DbError> {
+        let attempted = judged(&came.sent);
+        let now = self.app.now();
+        let dice = u64::try_from(OsEntropy.u128() >> 64).unwrap_or(0);
+        let next = after(attempted, self.delivery.step + 1, dice, now);
+        let attempt = self.written(&came);
+        let is_throttled = matches!(&came.sent.outcome, Ok(answer) if answer.status == 429);
+        let (delivery, name) = (self.delivery.clone(), Arc::clone(&self.name));
+        let (account, moment) = (self.account, self.app.own_moment());
+        tracing::info!(
+            delivery = %delivery.id, endpoint = %delivery.endpoint, kind = delivery.kind,
+            status = attempt.status, trouble = attempt.trouble, took_ms = attempt.took_ms, "webhook"
+        );
+        self.app
+            .db
+            .write(now, move |tx| {
+                if !deliveries::attempted(tx, &delivery, &name, &attempt, next)? {
+                    return Ok(());
+                }
+                if let (true, endpoint::Next::Again(at)) = (is_throttled, next) {
+                    deliveries::hold_back(tx, delivery.endpoint, at)?;
+                }
+                note_health(tx, &moment, account, delivery.endpoint, attempted)
+            })
+            .await
+    }
+
+    fn written(&self, came: &Came) -> Attempt {
+        let (status, trouble, answer) = match &came.sent.outcome {
+            Ok(answer) => {
+                let mut text: String = answer
+                    .headers
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {value}\n"))
+                    .collect();
+                text.push('\n');
+                text.push_str(&answer.body);
+                if answer.truncated {
+                    text.push_str("\n(cut here)");
+                }
+                (Some(answer.status), None, text)
+            }
+            Err(trouble) => (None, Some(trouble.to_string()), String::new()),
+        };
+        Attempt {
+            number: self.delivery.attempts + 1,
+            at: came.at,
+            took_ms: i64::try_from(came.sent.took_ms).unwrap_or(i64::MAX),
+            address: came.sent.address.map(|address| address.to_string()),
+            status,
+            trouble,
+            request: came.request.clone(),
+            answer,
+        }
+    }
+}
+
+fn judged(sent: &Sent) -> Attempted {
+    match &sent.outcome {
+        Ok(answer) if (200..300).contains(&answer.status) => Attempted::Arrived,
+        Ok(answer) if answer.status == 410 => Attempted::Gone,
+        Ok(answer) => {
+            let wait_ms = answer.retry_after_ms.map(|ms| ms.clamp(0, RETRY_AFTER_MS_MAX));
+            Attempted::Failed { wait_ms }
+        }
+        Err(_) => Attempted::Failed { wait_ms: None },
+    }
+}
+
+/// What an attempt says of the endpoint as a whole.
+fn note_health(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    account: AccountId,
+    id: EndpointId,
+    attempted: Attempted,
+) -> Result<(), DbError> {
+    let seals = &moment.realm.rules.seals;
+    let Some(mut endpoint) = endpoints::lock(tx, seals, account, id)? else { return Ok(()) };
+    let now = moment.now;
+    let why = match attempted {
+        Attempted::Arrived => {
+            if endpoint.failing_since.take().is_some() {
+                endpoints::save(tx, seals, &endpoint)?;
+            }
+            return Ok(());
+        }
+        Attempted::Gone => {
+            endpoint.state = State::Gone;
+            "it answered 410, which says that it is gone"
+        }
+        Attempted::Failed { .. } => {
+            let since = *endpoint.failing_since.get_or_insert(now);
+            if !endpoint::has_failed_for_long(since, now) {
+                return endpoints::save(tx, seals, &endpoint);
+            }
+            endpoint.state = State::Failing;
+            "nothing arrived there for five days"
+        }
+    };
+    endpoint.state_at = now;
+    endpoints::save(tx, seals, &endpoint)?;
+    let after = json!({ "url": endpoint.url, "state": endpoint.state, "why": why });
+    let happened = Happened::new(Kind::EndpointDisabled, json!({ "state": "on" }), after);
+    moment.record(tx, account, id.to_string(), happened)
+}

@@ -1,0 +1,184 @@
+//! What the clock will do to credentials. Planned when one is saved, taken when its time has come.
+
+use keyway_domain::credential::Credential;
+use keyway_domain::due::{Ages, Due, What, plan};
+use keyway_domain::id::{AccountId, CredentialId};
+use keyway_domain::scheme::{Kept, Scheme};
+use keyway_domain::time::Time;
+
+use crate::account_settings;
+use crate::accounts::OPERATOR;
+use crate::credentials::{self, Rules};
+use crate::db::Tx;
+use crate::value::{Columns, DbError};
+
+/// The setting of an account that says after how many days a secret is old; 0 for never.
+pub const OLD_DAYS: &str = "old_days";
+/// The setting of an account that says after how many days without use a credential is idle.
+pub const IDLE_DAYS: &str = "idle_days";
+
+/// An account's own number of days.
+fn days_setting(tx: &mut Tx<'_>, account: AccountId, name: &str) -> Result<Option<i64>, DbError> {
+    let found = account_settings::find(tx, account, name)?;
+    Ok(found.and_then(|text| text.parse().ok()))
+}
+
+/// When an account's credentials of a kind are called old and idle.
+pub fn ages(
+    tx: &mut Tx<'_>,
+    scheme: &Scheme,
+    account: AccountId,
+    kind: &str,
+) -> Result<Ages, DbError> {
+    let Some(kind) = scheme.kind(kind) else { return Ok(Ages::default()) };
+    // A public one belongs into pages and apps: it is used where nobody counts, and never renewed.
+    if kind.kept == Kept::Readable {
+        return Ok(Ages::default());
+    }
+    let old = days_setting(tx, account, OLD_DAYS)?;
+    let old = old.or_else(|| kind.old_after_days.map(i64::from));
+    let idle = days_setting(tx, account, IDLE_DAYS)?;
+    let idle = idle.or_else(|| scheme.idle_after_days.map(i64::from));
+    let on = |days: Option<i64>| days.filter(|days| *days > 0);
+    Ok(Ages { old: on(old), idle: on(idle) })
+}
+
+/// Plans what the clock will do to a credential as it is now. What was told stays told.
+pub(crate) fn replan(
+    tx: &mut Tx<'_>,
+    scheme: &Scheme,
+    credential: &Credential,
+) -> Result<(), DbError> {
+    // The operator's own tokens are nobody's to be told of.
+    if credential.account == OPERATOR {
+        return Ok(());
+    }
+    let ages = ages(tx, scheme, credential.account, &credential.kind)?;
+    let planned = plan(credential, ages, tx.now);
+    let id = credential.id.to_string();
+    let known = tx.all(
+        "SELECT what, of FROM due WHERE credential_id = $1 AND told_at IS NULL",
+        &[id.as_str().into()],
+        |row| Ok((row.text(0)?.to_owned(), row.integer(1)?)),
+    )?;
+    for (what, of) in known {
+        let stays = planned.iter().any(|due| due.what.word() == what && due.of.0 == of);
+        // A credential that was used is idle from its last use on, which no plan knows.
+        let is_idle = what == What::Idle.word() && planned.iter().any(|d| d.what == What::Idle);
+        if !stays && !is_idle {
+            tx.run(
+                "DELETE FROM due
+                 WHERE credential_id = $1 AND what = $2 AND of = $3 AND told_at IS NULL",
+                &[id.as_str().into(), what.into(), of.into()],
+            )?;
+        }
+    }
+    for due in planned {
+        insert(tx, credential.id, &due)?;
+    }
+    Ok(())
+}
+
+/// Plans what the clock will do to credentials that were kept before there were plans.
+pub fn adopt(tx: &mut Tx<'_>, scheme: &Scheme, credential: &Credential) -> Result<(), DbError> {
+    replan(tx, scheme, credential)
+}
+
+fn insert(tx: &mut Tx<'_>, id: CredentialId, due: &Due) -> Result<(), DbError> {
+    tx.run(
+        "INSERT INTO due (credential_id, what, of, at, told_at) VALUES ($1, $2, $3, $4, NULL)
+         ON CONFLICT (credential_id, what, of) DO NOTHING",
+        &[id.to_string().into(), due.what.word().into(), due.of.0.into(), due.at.0.into()],
+    )?;
+    Ok(())
+}
+
+fn read(row: &dyn Columns) -> Result<(CredentialId, Due), DbError> {
+    let id = CredentialId::parse(row.text(0)?);
+    let what = What::parse(row.text(1)?);
+    Ok((
+        id.ok_or_else(|| DbError::broken("a credential's id"))?,
+        Due {
+            what: what.ok_or_else(|| DbError::broken("a word for what is due"))?,
+            of: Time(row.integer(2)?),
+            at: Time(row.integer(3)?),
+        },
+    ))
+}
+
+/// What is due by now, the longest due first.
+pub fn next(tx: &mut Tx<'_>, now: Time, limit: u32) -> Result<Vec<(CredentialId, Due)>, DbError> {
+    tx.all(
+        "SELECT credential_id, what, of, at FROM due WHERE told_at IS NULL AND at <= $1
+         ORDER BY at, credential_id, what LIMIT $2",
+        &[now.0.into(), i64::from(limit).into()],
+        read,
+    )
+}
+
+/// Takes a thing that is due; whether it was still to be told. Whoever gets `true` tells it, in
+/// this transaction.
+pub fn take(tx: &mut Tx<'_>, id: CredentialId, due: &Due, now: Time) -> Result<bool, DbError> {
+    let taken = tx.run(
+        "UPDATE due SET told_at = $4
+         WHERE credential_id = $1 AND what = $2 AND of = $3 AND told_at IS NULL",
+        &[id.to_string().into(), due.what.word().into(), due.of.0.into(), now.0.into()],
+    )?;
+    Ok(taken == 1)
+}
+
+/// Plans a thing anew: about another instant.
+pub fn put_off(tx: &mut Tx<'_>, id: CredentialId, due: &Due) -> Result<(), DbError> {
+    insert(tx, id, due)
+}
+
+/// Looks at a thing again later.
+pub fn delay(tx: &mut Tx<'_>, id: CredentialId, due: &Due, until: Time) -> Result<(), DbError> {
+    tx.run(
+        "UPDATE due SET at = $4
+         WHERE credential_id = $1 AND what = $2 AND of = $3 AND told_at IS NULL",
+        &[id.to_string().into(), due.what.word().into(), due.of.0.into(), until.0.into()],
+    )?;
+    Ok(())
+}
+
+/// Forgets a thing that came to nothing.
+pub fn forget(tx: &mut Tx<'_>, id: CredentialId, due: &Due) -> Result<(), DbError> {
+    tx.run(
+        "DELETE FROM due WHERE credential_id = $1 AND what = $2 AND of = $3",
+        &[id.to_string().into(), due.what.word().into(), due.of.0.into()],
+    )?;
+    Ok(())
+}
+
+/// Plans anew for all of an account's credentials: its number of days has changed. What a credential
+/// was put off for stays as far from its instant as the new number says.
+pub fn replan_account(tx: &mut Tx<'_>, rules: &Rules, account: AccountId) -> Result<(), DbError> {
+    let mut all = Vec::new();
+    credentials::each_of_account(tx, rules, account, |found| all.extend(found.ok()))?;
+    for credential in &all {
+        tx.run(
+            "DELETE FROM due WHERE credential_id = $1 AND what IN ('old', 'idle')
+                 AND told_at IS NULL",
+            &[credential.id.to_string().into()],
+        )?;
+        replan(tx, &rules.scheme, credential)?;
+    }
+    Ok(())
+}
+
+/// Credentials that were told to be idle and were used since: the instant of their last use.
+pub fn used_again(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<(CredentialId, Due, Time)>, DbError> {
+    tx.all(
+        "SELECT d.credential_id, d.what, d.of, d.at, MAX(l.at) FROM due d
+         JOIN last_used l ON l.credential_id = d.credential_id
+         WHERE d.what = 'idle' AND d.told_at IS NOT NULL
+         GROUP BY d.credential_id, d.what, d.of, d.at
+         HAVING MAX(l.at) > MAX(d.told_at) LIMIT $1",
+        &[i64::from(limit).into()],
+        |row| {
+            let (id, due) = read(row)?;
+            Ok((id, due, Time(row.integer(4)?)))
+        },
+    )
+}
