@@ -170,7 +170,7 @@ impl<'t> Telling<'t> {
 
     fn letters(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
         let is_alert = Settings::is_alert(self.kind);
-        if is_alert && !self.settings.mail {
+        if (is_alert && !self.settings.mail) || self.is_by_registration() {
             return Ok(());
         }
         let due =
@@ -182,6 +182,12 @@ impl<'t> Telling<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it tells of what registration itself makes: who has just signed up knows.
+    fn is_by_registration(&self) -> bool {
+        let kind = self.credential.as_ref().and_then(|of| self.scheme().kind(&of.kind));
+        self.kind == Kind::Created && kind.is_some_and(|kind| kind.at_registration)
     }
 
     /// Whom a letter goes to.

@@ -16,7 +16,8 @@ use keyway_server::clock::ManualClock;
 use keyway_server::http::{Door, serve};
 use keyway_server::mail::Post;
 use keyway_server::verify::InProcess;
-use keyway_server::{schemes, worker};
+use keyway_server::webhooks::Deliverer;
+use keyway_server::{schemes, telling, timekeeper, worker};
 use keyway_store::{DbError, Options, Tx};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -125,6 +126,8 @@ impl Keyway {
             options: Options { durable: false, ..Options::default() },
             site: Site {
                 post: Post { folder: Some(folder.join("mailbox")), ..site.post.clone() },
+                webhook_allow: vec!["127.0.0.1/32".parse().expect("an address")],
+                webhook_http: true,
                 ..site
             },
         };
@@ -250,6 +253,28 @@ impl Keyway {
         }
         let nothing = |_: &mut Tx<'_>| Ok::<_, DbError>(());
         self.app.db.write(self.app.now(), nothing).await.expect("the database answers");
+    }
+
+    /// Does what the worker does by itself: the clock's doings, telling, and what is counted.
+    pub(crate) async fn work(&self) {
+        timekeeper::keep(&self.app).await.expect("the clock's doings are done");
+        worker::count_repeats(&self.app).await.expect("what was refused is counted");
+        telling::tell(&self.app).await.expect("events are told");
+    }
+
+    /// Does that, and sends what is due; how many webhooks went out.
+    pub(crate) async fn send_webhooks(&self) -> usize {
+        self.work().await;
+        let sent = Deliverer::new(&self.app, 0).deliver_due().await.expect("webhooks are sent");
+        // What an answer leads to, such as an endpoint that is gone, is an event too.
+        self.work().await;
+        sent
+    }
+
+    /// Letters that were written since they were last read, after what leads to some was done.
+    pub(crate) async fn mail(&self) -> Vec<String> {
+        self.work().await;
+        self.letters().await
     }
 
     /// Writes the counters down, as the worker does every few seconds.

@@ -4,21 +4,19 @@
 //! acknowledgements the process gets SIGKILL; what is started next must know all of it. More
 //! rounds: `KEYWAY_CRASHES=100`; on a fuller database: `KEYWAY_CRASH_PRELOADED=100000`.
 
-use std::error::Error;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyway_secret::{Entropy as _, SeededEntropy};
 use serde_json::{Value, json};
 
-type Failure = Box<dyn Error + Send + Sync>;
+use crate::process::{
+    Failure, Http, Server, new_account, operator_token, temporary_folder, wanted,
+};
 
 /// Crashes in the suite.
 const CRASHES: usize = 10;
@@ -31,98 +29,6 @@ const ACKNOWLEDGED: u64 = 60;
 const PER_ACCOUNT: usize = 5_000;
 /// Rotating keeps the previous secret for 15 minutes: longer than a round.
 const SCHEME: &str = "xtopay";
-
-/// A server process; it dies with this value.
-struct Server {
-    child: Child,
-    management: SocketAddr,
-    internal: SocketAddr,
-    ready: Duration,
-    _output: BufReader<ChildStdout>,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Result<Self, Failure> {
-        let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_keyway"))
-            .args(["serve", "--json", "--log", "error", "--scheme", SCHEME, "--data"])
-            .arg(folder)
-            .args(["--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let ready = started.elapsed();
-        let said: Value = serde_json::from_str(&line)?;
-        let address = |name: &str| -> Result<SocketAddr, Failure> {
-            let url = said[name].as_str().ok_or("no address")?;
-            let place = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
-            Ok(place.parse()?)
-        };
-        let (management, internal) = (address("management_url")?, address("verify_url")?);
-        Ok(Self { child, management, internal, ready, _output: output })
-    }
-
-    fn kill(&mut self) -> Result<(), Failure> {
-        // On Unix this is SIGKILL: no handler runs, nothing is flushed.
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // One that was killed already is as good.
-        let _ = self.kill();
-    }
-}
-
-/// A keep-alive connection.
-struct Http {
-    stream: BufReader<TcpStream>,
-    token: String,
-}
-
-impl Http {
-    fn open(address: SocketAddr, token: &str) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), token: token.to_owned() })
-    }
-
-    /// Sends a request; the status and the JSON of a complete answer.
-    fn ask(&mut self, method: &str, path: &str, body: &Value) -> Result<(u16, Value), Failure> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: keyway\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.token,
-            body.len()
-        );
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let mut status = None;
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if self.stream.read_line(&mut line)? == 0 {
-                return Err("the connection ended".into());
-            }
-            let line = line.trim_end();
-            if status.is_none() {
-                status = Some(line.split(' ').nth(1).unwrap_or_default().parse()?);
-            } else if let Some(text) = line.strip_prefix("content-length: ") {
-                length = text.parse()?;
-            } else if line.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
-        Ok((status.unwrap_or(0), serde_json::from_slice(&body)?))
-    }
-}
 
 /// What a client knows of a credential it made.
 struct Known {
@@ -289,7 +195,7 @@ fn crash(
     for client in clients {
         all.extend(client.join().map_err(|_| "a client panicked")??);
     }
-    let server = Server::start(&setting.folder)?;
+    let server = Server::start(&setting.folder, SCHEME, &[])?;
     let mut losses = compare(&server, &setting.token, all)?;
     let found = integrity(&setting.folder)?;
     losses.extend((found != "ok").then_some(found));
@@ -303,12 +209,6 @@ struct Setting {
     folder: PathBuf,
     token: String,
     accounts: Vec<String>,
-}
-
-fn new_account(http: &mut Http) -> Result<String, Failure> {
-    let (status, made) = http.ask("POST", "/v1/accounts", &json!({ "name": "Crash" }))?;
-    assert_eq!(status, 201, "{made}");
-    Ok(made["id"].as_str().ok_or("no id")?.to_owned())
 }
 
 /// Fills the database through the API; what it made is compared at the end.
@@ -338,30 +238,10 @@ fn preload(server: &Server, token: &str, count: usize) -> Result<Vec<Known>, Fai
     Ok(all)
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a test takes is for whoever runs it")]
-fn wanted(variable: &str, otherwise: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
-fn operator_token(folder: &Path) -> Result<String, Failure> {
-    let output = Command::new(env!("CARGO_BIN_EXE_keyway"))
-        .args(["tokens", "create", "--json", "--log", "error", "--name", "Crash", "--data"])
-        .arg(folder)
-        .output()?;
-    let made: Value = serde_json::from_slice(&output.stdout)?;
-    Ok(made["secret"]["token"].as_str().ok_or("no token")?.to_owned())
-}
-
-fn temporary_folder() -> Result<PathBuf, Failure> {
-    let folder = std::env::temp_dir().join(format!("keyway-crash-{}", std::process::id()));
-    std::fs::DirBuilder::new().recursive(true).create(&folder)?;
-    Ok(folder)
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed() -> Result<(), Failure> {
-    let folder = temporary_folder()?;
-    let mut server = Server::start(&folder)?;
+    let folder = temporary_folder("crash")?;
+    let mut server = Server::start(&folder, SCHEME, &[])?;
     let token = operator_token(&folder)?;
     let mut http = Http::open(server.management, &token)?;
     let accounts = (0..CLIENTS).map(|_| new_account(&mut http)).collect::<Result<_, _>>()?;
