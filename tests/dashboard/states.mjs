@@ -92,6 +92,71 @@ const ended = (world) =>
     return key;
   });
 
+/** An endpoint at which nothing listens: the path of its page, and of its secret's. */
+const endpoint = (world) =>
+  once(world, 'endpoint', async () => {
+    const owner = await world.member('owner');
+    await owner.go('/settings/webhooks/new');
+    await owner.fill(/^url/i, 'http://127.0.0.1:9/hooks');
+    await owner.prove({ password: owner.me.password });
+    await owner.press(/^add endpoint/i);
+    const secret = owner.path;
+    const path = secret.split('/secret/')[0];
+    await owner.go(path);
+    await owner.press(/^send a test/i);
+    return { path, secret };
+  });
+
+/** A page of the endpoint. */
+const ofEndpoint = (rest) => async (world) => {
+  const { path } = await endpoint(world);
+  return at(`${path}${rest}`)(world);
+};
+
+const webhooks = () => [
+  ['webhooks, new', at('/settings/webhooks/new')],
+  [
+    'webhooks, new, with errors',
+    async (world) => {
+      const owner = await at('/settings/webhooks/new')(world);
+      await owner.fill(/^url/i, 'https://10.0.0.7/hooks');
+      await owner.prove({ password: owner.me.password });
+      assert.equal(await owner.unchecked(/^add endpoint/i), 422);
+      return owner;
+    },
+  ],
+  [
+    'webhook, its secret',
+    async (world) => {
+      const { secret } = await endpoint(world);
+      return at(secret)(world);
+    },
+  ],
+  ['webhooks, one', async (world) => (await endpoint(world), at('/settings/webhooks')(world))],
+  ['webhook', ofEndpoint('')],
+  ['webhook, edit', ofEndpoint('/edit')],
+  ['webhook, rotate', ofEndpoint('/rotate')],
+  ['webhook, replay', ofEndpoint('/replay')],
+  ['webhook, remove', ofEndpoint('/remove')],
+  [
+    'webhook, a message',
+    async (world) => {
+      const { path } = await endpoint(world);
+      const owner = await world.member('owner');
+      const message = owner.page.locator(`a[href^="${path}/dlv_"]`).first();
+      // The worker sends it within a second or two.
+      for (let tries = 0; tries < 40; tries += 1) {
+        assert.equal(await owner.go(path), 200);
+        if (await message.count()) break;
+      }
+      await owner.leads(() => message.click());
+      return owner;
+    },
+  ],
+  ['audit, verified', at('/audit/verify')],
+  ['mailbox', at('/mailbox', 200, 'stranger')],
+];
+
 const at = (path, status = 200, role = 'owner') => async (world) => {
   const person = role === 'stranger' ? await world.stranger() : await world.member(role);
   assert.equal(await person.go(path), status, path);
@@ -312,7 +377,7 @@ function ofCredential(scheme) {
 export function states(scheme) {
   return [
     ...(scheme === 'xendit' ? stranger() : []),
-    ...(scheme === 'enterprise' ? everybody() : [['keys', at('/live/keys')]]),
+    ...(scheme === 'enterprise' ? [...everybody(), ...webhooks()] : [['keys', at('/live/keys')]]),
     ...Object.keys(SCHEMES[scheme].kinds).flatMap(ofKind),
     ...ofCredential(scheme),
   ];

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
 use keyway_domain::actor::Actor;
@@ -29,6 +30,7 @@ use crate::outbound::{Outbound, SystemResolver, Unusable};
 use crate::passwords::Passwords;
 use crate::roster::Rosters;
 use crate::schemes;
+use crate::telling::Telling;
 use crate::turns::Turns;
 use crate::verify::Engine;
 use crate::worker::Flusher;
@@ -80,6 +82,8 @@ pub struct App {
     /// Refusals that are still to be written down. Kept here first: who signs in must not be able to
     /// tell by the time whether there was something to write.
     refused: Mutex<Vec<Refused>>,
+    /// How telling went when it was last looked at: metrics must not wait for the database.
+    pub telling: ArcSwap<Telling>,
     /// Wakes who waits for something to tell.
     pub wake: Notify,
 }
@@ -219,6 +223,7 @@ impl App {
             outbound,
             watch: Watch::default(),
             refused: Mutex::default(),
+            telling: ArcSwap::default(),
             wake: Notify::new(),
             platform: realm(scheme, known),
             operator: realm(Arc::new(schemes::operator()), 64),

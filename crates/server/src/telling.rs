@@ -14,10 +14,11 @@ use keyway_domain::event::{Event, Kind};
 use keyway_domain::id::{CredentialId, DeliveryId, EventId, MemberId};
 use keyway_domain::member::Member;
 use keyway_domain::scheme::{Notice, Scheme};
+use keyway_domain::time::Time;
 use keyway_secret::OsEntropy;
 use keyway_store::accounts::{Account, OPERATOR};
 use keyway_store::deliveries::{self, Delivery};
-use keyway_store::{DbError, Tx, accounts, credentials, endpoints, events, members};
+use keyway_store::{DbError, Tx, accounts, credentials, endpoints, events, members, messages};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -107,7 +108,7 @@ async fn tell_one(app: Arc<App>, event: Event, kind: Kind) -> Result<(), DbError
     let base = app.site.base_url();
     let work = move |tx: &mut Tx<'_>| {
         if events::take_untold(tx, event.id)? && event.account != OPERATOR {
-            Telling::read(tx, &moment, &event, kind, &base)?.map_or(Ok(()), |t| t.all(tx))?;
+            Errand::read(tx, &moment, &event, kind, &base)?.map_or(Ok(()), |t| t.all(tx))?;
         }
         Ok::<_, DbError>(())
     };
@@ -117,7 +118,7 @@ async fn tell_one(app: Arc<App>, event: Event, kind: Kind) -> Result<(), DbError
 }
 
 /// One event, with everything that is needed to tell it.
-struct Telling<'t> {
+struct Errand<'t> {
     moment: &'t Moment,
     event: &'t Event,
     kind: Kind,
@@ -127,7 +128,7 @@ struct Telling<'t> {
     settings: Settings,
 }
 
-impl<'t> Telling<'t> {
+impl<'t> Errand<'t> {
     fn read(
         tx: &mut Tx<'_>,
         moment: &'t Moment,
@@ -260,7 +261,8 @@ impl<'t> Telling<'t> {
     }
 
     fn is_heard_by(&self, endpoint: &Endpoint) -> bool {
-        if endpoint.state != State::On {
+        // What happened before it was there is not its news.
+        if endpoint.state != State::On || self.event.at < endpoint.created_at {
             return false;
         }
         if self.kind == Kind::EndpointTested {
@@ -310,6 +312,42 @@ impl<'t> Telling<'t> {
     }
 }
 
+/// How telling goes.
+#[derive(Debug, Clone, Default)]
+pub struct Telling {
+    /// Events that are still to be told.
+    pub events_waiting: u64,
+    /// Webhooks that wait.
+    pub webhooks_waiting: u64,
+    /// Since when the longest due of them is due.
+    pub webhooks_due_since: Option<Time>,
+    /// Endpoints that were switched off because nothing arrived there.
+    pub endpoints_off: u64,
+    /// Letters that wait.
+    pub mail_waiting: u64,
+    /// Letters that were given up.
+    pub mail_given_up: u64,
+    /// Why the newest letter that was not sent was not.
+    pub mail_trouble: Option<String>,
+}
+
+impl Telling {
+    /// Looks.
+    pub fn look(tx: &mut Tx<'_>, now: Time) -> Result<Self, DbError> {
+        let (webhooks_waiting, due) = deliveries::waiting(tx)?;
+        let (mail_waiting, mail_given_up, mail_trouble) = messages::state(tx, now)?;
+        Ok(Self {
+            events_waiting: events::count_untold(tx)?,
+            webhooks_waiting,
+            webhooks_due_since: due.filter(|due| *due <= now),
+            endpoints_off: endpoints::count_failing(tx)?,
+            mail_waiting,
+            mail_given_up,
+            mail_trouble,
+        })
+    }
+}
+
 /// Whether an endpoint with this choice hears an event. A choice is names, or the start of some
 /// (`api_key.*`), or `*`; without one it hears what the scheme's notices say.
 pub fn hears(choice: &[String], kind: Kind, scheme: &Scheme) -> bool {
@@ -340,4 +378,12 @@ fn is_personal(kind: Kind) -> bool {
             | Kind::ProofsExhausted
             | Kind::MemberRoleChanged
     )
+}
+
+/// Looks how telling goes, for the metrics.
+pub async fn look(app: &Arc<App>) -> Result<(), DbError> {
+    let now = app.now();
+    let seen = app.db.read(move |tx| Telling::look(tx, now)).await?;
+    app.telling.store(Arc::new(seen));
+    Ok(())
 }

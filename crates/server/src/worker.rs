@@ -71,6 +71,7 @@ pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) 
     tasks.spawn(every(FLUSH_EVERY, "usage was not flushed; it is kept").run(flush));
     tasks.spawn(every(WATCH_EVERY, "use was not watched").run(alerts::watch));
     tasks.spawn(every(TELL_EVERY, "events wait to be told").run(telling::tell));
+    tasks.spawn(every(WATCH_EVERY, "it was not looked how telling goes").run(telling::look));
     tasks.spawn(every(TELL_EVERY, "counts wait to be told").run(count_repeats));
     tasks.spawn(every(MAIL_EVERY, "mail waits").run(mail::deliver));
     tasks.spawn(every(CLOCK_EVERY, "what is due waits").run(timekeeper::keep));

@@ -2,7 +2,7 @@
 
 mod story;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
+use ipnet::IpNet;
 use keyway_domain::Environment;
 use keyway_domain::id::AccountId;
 use keyway_domain::scheme::{Kind, KindGrant, Presented, Scheme, SignedValues};
@@ -88,6 +89,9 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
             sign_up: SignUp::Open,
             post: Post { folder: Some(folder.0.join("mailbox")), ..Post::default() },
             shows_mail: true,
+            // Whoever tries webhooks here has a receiver on this machine.
+            webhook_allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))],
+            webhook_http: true,
             ..Site::default()
         },
     };
@@ -119,6 +123,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     facts["verify_url"] = json!(verify_url);
     facts["sample_api_url"] = json!(sample_api_url);
     facts["owner"] = story.owner;
+    facts["mailbox_url"] = json!(format!("http://{}/mailbox", serving.public));
     facts["mailbox"] = json!(folder.0.join("mailbox"));
     output.value(&facts);
     describe(&facts, &app.platform.rules.scheme, output);
@@ -263,6 +268,7 @@ fn describe(facts: &Value, scheme: &Scheme, output: &Output) {
     output.line(format!("    sign in as     {}", owner("email")));
     output.line(format!("    password       {}", owner("password")));
     output.line("    code           press Enter here to see the present one");
+    output.line(format!("    mail           {}", text("mailbox_url")));
     output.line(format!("  management API   {}/v1", text("management_url")));
     output.line(format!("  verification     {}", text("verify_url")));
     output.line(format!("  sample API       {}", text("sample_api_url")));

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use keyway_domain::time::Time;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, UnixStream};
 
 use super::Failure;
+use super::client::Client;
 use super::data::Data;
 use super::output::Output;
+use super::serve::MailServer;
 use crate::app::Site;
 use crate::clock::{Clock as _, SystemClock};
 use crate::schemes;
@@ -25,6 +27,8 @@ pub(crate) struct Args {
     /// And its internal one.
     #[arg(long, env = "KEYWAY_INTERNAL_LISTEN", default_value = "127.0.0.1:7411")]
     internal_listen: SocketAddr,
+    #[command(flatten)]
+    mail: MailServer,
 }
 
 struct Finding {
@@ -43,12 +47,14 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     if running {
         let found = Ok("a server runs on this folder and answers".to_owned());
         findings.push(Finding { what: "server", found });
+        findings.extend(telling(&args.data).await);
     } else {
         findings.push(Finding { what: "database", found: database(&args.data).await });
         for (what, address) in [("port", args.listen), ("internal port", args.internal_listen)] {
             findings.push(Finding { what, found: port(address).await });
         }
     }
+    findings.push(Finding { what: "mail server", found: mail_server(&args).await });
     let bad = findings.iter().filter(|finding| finding.found.is_err()).count();
     let rows: Vec<_> = findings
         .iter()
@@ -122,6 +128,51 @@ async fn database(data: &Data) -> Result<String, String> {
         ));
     }
     Ok(format!("whole; {} secrets", app.platform.engine.index.len()))
+}
+
+/// Whether the mail server answers, if one is named.
+async fn mail_server(args: &Args) -> Result<String, String> {
+    let post = args.mail.post(args.data.data.join("mailbox")).map_err(|Failure(what)| what)?;
+    match post.server {
+        None => Ok("none; letters are put into a folder (--smtp names one)".to_owned()),
+        Some(server) => match server.check().await {
+            Ok(()) => Ok(format!("{server:?} answers, and takes our mail")),
+            Err(why) => {
+                Err(format!("{server:?}: {why}; letters wait, and are tried for three days"))
+            }
+        },
+    }
+}
+
+/// How the running server's mail and webhooks go.
+async fn telling(data: &Data) -> Vec<Finding> {
+    let status = match Client::connect(data).await {
+        Ok(client) => client.get("/v1/status").await,
+        Err(failure) => Err(failure),
+    };
+    let status = match status {
+        Ok(status) => status,
+        Err(Failure(what)) => return vec![Finding { what: "status", found: Err(what) }],
+    };
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let mail = &status["mail"];
+    let (waiting, given_up) = (number(&mail["waiting"]), number(&mail["given_up"]));
+    let mail_found = match mail["trouble"].as_str().filter(|_| waiting + given_up > 0) {
+        Some(why) => Err(format!("{waiting} letters wait, {given_up} were given up: {why}")),
+        None => Ok(format!("{waiting} letters wait")),
+    };
+    let hooks = &status["webhooks"];
+    let (waiting, off) = (number(&hooks["waiting"]), number(&hooks["endpoints_off"]));
+    let hooks_found = match hooks["trouble"].as_str() {
+        Some(why) => Err(why.to_owned()),
+        None => Ok(format!(
+            "{waiting} wait; {off} endpoints are switched off because nothing arrived there"
+        )),
+    };
+    vec![
+        Finding { what: "mail", found: mail_found },
+        Finding { what: "webhooks", found: hooks_found },
+    ]
 }
 
 async fn port(address: SocketAddr) -> Result<String, String> {

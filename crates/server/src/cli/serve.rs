@@ -68,7 +68,7 @@ pub(crate) struct Args {
 
 /// Where mail leaves.
 #[derive(clap::Args)]
-struct MailServer {
+pub(crate) struct MailServer {
     /// The mail server: `smtps://HOST` for TLS, `smtp://HOST` for STARTTLS, or
     /// `smtp://HOST?tls=none` for a relay on this machine.
     #[arg(long, env = "KEYWAY_SMTP", value_name = "URL")]
@@ -85,7 +85,7 @@ struct MailServer {
 }
 
 impl MailServer {
-    fn post(&self, folder: PathBuf) -> Result<Post, Failure> {
+    pub(crate) fn post(&self, folder: PathBuf) -> Result<Post, Failure> {
         let login = match (&self.smtp_user, &self.smtp_password_file) {
             (None, _) => None,
             (Some(_), None) => {

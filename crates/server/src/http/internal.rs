@@ -203,5 +203,25 @@ fn metrics(app: &App) -> String {
     line(format_args!("# HELP keyway_store_well Whether the last write reached the database."));
     line(format_args!("# TYPE keyway_store_well gauge"));
     line(format_args!("keyway_store_well {}", u8::from(app.store_well.load(Ordering::Relaxed))));
+    let telling = app.telling.load();
+    let now = app.now().0;
+    let late_ms = telling.webhooks_due_since.map_or(0, |due| (now - due.0).max(0));
+    let gauges: [(&str, &str, u64); 6] = [
+        ("events_waiting", "Events that are still to be told.", telling.events_waiting),
+        ("webhooks_waiting", "Webhooks that wait.", telling.webhooks_waiting),
+        (
+            "webhooks_late_seconds",
+            "For how long the longest due webhook has been due.",
+            late_ms.unsigned_abs() / 1_000,
+        ),
+        ("endpoints_off", "Endpoints at which nothing arrived.", telling.endpoints_off),
+        ("mail_waiting", "Letters that wait.", telling.mail_waiting),
+        ("mail_given_up", "Letters that were given up.", telling.mail_given_up),
+    ];
+    for (name, about, value) in gauges {
+        line(format_args!("# HELP keyway_telling_{name} {about}"));
+        line(format_args!("# TYPE keyway_telling_{name} gauge"));
+        line(format_args!("keyway_telling_{name} {value}"));
+    }
     out
 }

@@ -1,13 +1,13 @@
 //! What is unusual, and how the work beside requests goes, over HTTP.
 
 use http::StatusCode;
-use keyway_domain::time::Time;
 use keyway_store::alerts::{self, Alert};
-use keyway_store::{DbError, Tx, accounts, deliveries, endpoints, events, messages};
+use keyway_store::{Tx, accounts};
 use serde_json::{Value, json};
 
 use super::{Call, Caller, Problem, Reply, json_reply};
 use crate::commands::Error;
+use crate::telling::Telling;
 
 /// Alerts of a page.
 const ALERTS: u32 = 200;
@@ -34,42 +34,6 @@ pub async fn alerts(call: Call, _: Caller) -> Result<Reply, Problem> {
     };
     let data: Vec<Value> = call.app.db.read(read).await?.iter().map(shown).collect();
     Ok(json_reply(StatusCode::OK, json!({ "data": data, "next_cursor": null }).to_string()))
-}
-
-/// How telling goes.
-#[derive(Debug, Clone, Default)]
-pub struct Telling {
-    /// Events that are still to be told.
-    pub events_waiting: u64,
-    /// Webhooks that wait.
-    pub webhooks_waiting: u64,
-    /// Since when the longest due of them is due.
-    pub webhooks_due_since: Option<Time>,
-    /// Endpoints that were switched off because nothing arrived there.
-    pub endpoints_off: u64,
-    /// Letters that wait.
-    pub mail_waiting: u64,
-    /// Letters that were given up.
-    pub mail_given_up: u64,
-    /// Why the newest letter that was not sent was not.
-    pub mail_trouble: Option<String>,
-}
-
-impl Telling {
-    /// Looks.
-    pub fn look(tx: &mut Tx<'_>, now: Time) -> Result<Self, DbError> {
-        let (webhooks_waiting, due) = deliveries::waiting(tx)?;
-        let (mail_waiting, mail_given_up, mail_trouble) = messages::state(tx, now)?;
-        Ok(Self {
-            events_waiting: events::count_untold(tx)?,
-            webhooks_waiting,
-            webhooks_due_since: due.filter(|due| *due <= now),
-            endpoints_off: endpoints::count_failing(tx)?,
-            mail_waiting,
-            mail_given_up,
-            mail_trouble,
-        })
-    }
 }
 
 /// `GET /v1/status`

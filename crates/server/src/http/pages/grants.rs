@@ -1,7 +1,10 @@
 //! What a credential may do, as a form and as words: one choice per resource, or a box per scope.
 
+use std::collections::BTreeMap;
+
 use keyway_domain::grant::{Action, Grant, Need};
 use keyway_domain::scheme::{Kind, KindGrant, Scheme};
+use keyway_domain::time::Time;
 use maud::{Markup, html};
 
 use super::fields::Fields;
@@ -293,6 +296,35 @@ pub(crate) fn words(grant: Grant, scheme: &Scheme) -> Markup {
             @if writes.is_empty() && reads.is_empty() { li { span.lv aria-hidden="true" {} span { "Nothing" } } }
         }
     }
+}
+
+/// What a grant allows and nobody used since an instant, in words; `used` is the day of each
+/// scope's last use.
+pub(crate) fn unused(
+    grant: Grant,
+    scheme: &Scheme,
+    used: &BTreeMap<String, Time>,
+    since: Time,
+) -> Vec<String> {
+    let [_, read, write] = &scheme.levels.labels;
+    let is_used = |resource, action| {
+        let name = scheme.say_need(Need { resource, action });
+        used.get(&name).is_some_and(|day| *day > since)
+    };
+    let includes = scheme.levels.write_includes_read;
+    let mut unused = Vec::new();
+    for (resource, declared) in (0_u8..).zip(&scheme.resources) {
+        let can = |action| grant.allows(Need { resource, action });
+        let (reads, writes) = (is_used(resource, Action::Read), is_used(resource, Action::Write));
+        if can(Action::Write) && !writes {
+            unused.push(format!("{write} {}", declared.label));
+        }
+        // Where writing includes reading, who writes needs no reading of its own.
+        if can(Action::Read) && !reads && !(includes && can(Action::Write)) {
+            unused.push(format!("{read} {}", declared.label));
+        }
+    }
+    unused
 }
 
 /// How many resources a grant says nothing of.

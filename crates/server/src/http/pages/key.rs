@@ -4,6 +4,7 @@ use http::StatusCode;
 use keyway_domain::credential::{Credential, SecretState, Status};
 use keyway_domain::event::Event;
 use keyway_domain::id::CredentialId;
+use keyway_domain::limits::SCOPE_UNUSED_DAYS;
 use keyway_domain::member::Member;
 use keyway_domain::scheme::{Act, Kind, Scheme, StepUpRule};
 use keyway_domain::time::{DAY_MS, Time};
@@ -35,6 +36,8 @@ pub(crate) struct Loaded {
     /// Requests of the last 25 hours.
     pub(crate) hours: Vec<Hour>,
     pub(crate) places: Vec<Place>,
+    /// Scopes that it used, with the day of their last use.
+    pub(crate) needs: BTreeMap<String, Time>,
     pub(crate) replaced_by: Option<CredentialId>,
     pub(crate) replaces: Option<CredentialId>,
 }
@@ -55,6 +58,7 @@ pub(crate) async fn load(visit: &Visit) -> Result<Loaded, Stop> {
             seen: usage::seen(tx, id)?,
             hours: usage::hours(tx, id, since)?,
             places: usage::places(tx, id)?,
+            needs: usage::needs(tx, id)?,
             replaced_by: replacements::by(tx, id)?,
             replaces: replacements::of(tx, id)?,
             credential,
@@ -123,6 +127,11 @@ impl Loaded {
     /// When it was last used, by which secret, and from where.
     pub(crate) fn last_used(&self) -> Option<&Seen> {
         self.seen.values().max_by_key(|seen| seen.at)
+    }
+
+    /// Whether it was used since an instant at all.
+    fn is_used_since(&self, since: Time) -> bool {
+        self.last_used().is_some_and(|seen| seen.at > since)
     }
 
     /// Whether it was used within a day.
@@ -385,6 +394,7 @@ fn access(visit: &Visit, loaded: &Loaded, kind: &Kind) -> Result<Markup, Stop> {
             header { h2 id="ac" { "Access" } (ui::fingerprint(credential.grant, scheme)) }
             div.body.stack {
                 (grants::words(credential.grant, scheme))
+                (unused(loaded, scheme, now))
                 @if is_old && credential.status == Status::Live {
                     (ui::note("warn", icons::CLOCK, &html! { "Its secret is older than " (old) " days. It is time for a new one." }))
                 }
@@ -413,6 +423,24 @@ fn access(visit: &Visit, loaded: &Loaded, kind: &Kind) -> Result<Markup, Stop> {
             }
         }
     })
+}
+
+/// What it may do and did not do for long: to be taken away.
+fn unused(loaded: &Loaded, scheme: &Scheme, now: Time) -> Markup {
+    let credential = &loaded.credential;
+    let since = now.plus_ms(-SCOPE_UNUSED_DAYS * DAY_MS);
+    let is_young = credential.created_at > since;
+    if is_young || credential.status != Status::Live || !loaded.is_used_since(since) {
+        return html! {};
+    }
+    let unused = grants::unused(credential.grant, scheme, &loaded.needs, since);
+    html! {
+        @if !unused.is_empty() {
+            (ui::note("info", icons::SHIELD, &html! {
+                b { "Not used in " (SCOPE_UNUSED_DAYS) " days: narrow." } " " (unused.join(", "))
+            }))
+        }
+    }
 }
 
 /// What happened to it, newest first.

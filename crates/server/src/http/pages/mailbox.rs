@@ -10,7 +10,7 @@ use super::{Answer, layout, reply, ui};
 use crate::mail;
 
 /// Letters that are shown.
-const SHOWN: u32 = 50;
+const SHOWN: u32 = 30;
 
 pub(crate) async fn page(visit: Visit) -> Answer {
     if !visit.app().site.shows_mail {
@@ -23,9 +23,12 @@ pub(crate) async fn page(visit: Visit) -> Answer {
         div.head { div { h1 { "Mailbox" } p.lede { "What was mailed to anybody here, newest first. Only a trial shows this page: it has no mail server." } } }
         @if letters.is_empty() { section.card { div.empty { p { "No letter has been written yet." } } } }
         @for (kept, letter) in &letters {
-            section.card aria-labelledby=(kept.id) {
-                header { h2 id=(kept.id) { (letter.subject()) } span.muted.small { "to " (letter.to()) " · " (ui::minute(kept.created_at)) } }
-                div.body { pre tabindex="0" role="region" aria-label={ "Letter: " (letter.subject()) } { (letter.text()) } }
+            div.card {
+                header { h2 { (letter.subject()) } }
+                div.body.stack {
+                    p.muted.small { "to " (letter.to()) " · " (ui::minute(kept.created_at)) }
+                    details { summary { "The letter" } pre.wrap tabindex="0" role="region" aria-label={ "Letter " (kept.id) } { (letter.text()) } }
+                }
             }
         }
     };

@@ -234,7 +234,7 @@ fn about(visit: &Visit, endpoint: &Endpoint) -> Markup {
                             input type="hidden" name="to" value=(if endpoint.state == State::On { "off" } else { "on" });
                             button.btn { @if endpoint.state == State::On { "Switch off" } @else { "Switch on" } }
                         }
-                        a.btn.danger href=(path(endpoint, "/remove")) { (icons::BIN) "Remove" }
+                        a.btn href=(path(endpoint, "/remove")) { (icons::BIN) "Remove" }
                     }
                 }
             }

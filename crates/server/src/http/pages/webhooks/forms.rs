@@ -263,7 +263,7 @@ fn rotate_view(visit: &Visit, endpoint: &Endpoint, asked: &Asked, problems: &Pro
         class: "primary",
     };
     let body = dialog.show(visit, problems);
-    frame(visit, "webhooks", layout::Nav::Webhooks, &body)
+    layout::page(visit, &dialog.title, Some(layout::Nav::Webhooks), &body)
 }
 
 pub(crate) async fn rotate_form(visit: Visit) -> Answer {
@@ -364,7 +364,7 @@ fn remove_view(visit: &Visit, endpoint: &Endpoint, asked: &Asked, problems: &Pro
         class: "danger",
     };
     let body = dialog.show(visit, problems);
-    frame(visit, "webhooks", layout::Nav::Webhooks, &body)
+    layout::page(visit, &dialog.title, Some(layout::Nav::Webhooks), &body)
 }
 
 pub(crate) async fn remove_form(visit: Visit) -> Answer {
