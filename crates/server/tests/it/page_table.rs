@@ -24,6 +24,8 @@ fn nowhere() -> BTreeMap<&'static str, String> {
         ("{link}", id("link")),
         ("{session}", id("sess")),
         ("{token}", "nowhere".to_owned()),
+        ("{endpoint}", id("ep")),
+        ("{delivery}", id("dlv")),
     ])
 }
 
@@ -133,7 +135,10 @@ async fn things(
     let you = again.get("/you").await.expect(200).text;
     let session = between(&you, "/you/sessions/sess_", "/end\"").expect("another session");
     let id = acts::make(keyway, &account, &kind).await;
+    let (endpoint, delivery) = an_endpoint(keyway, &account).await;
     BTreeMap::from([
+        ("{endpoint}", endpoint),
+        ("{delivery}", delivery),
         ("{environment}", "live".to_owned()),
         ("{credential}", id),
         ("{reveal}", reveal),
@@ -141,6 +146,18 @@ async fn things(
         ("{link}", link),
         ("{session}", format!("sess_{session}")),
     ])
+}
+
+/// An endpoint of an account, and a message that went there.
+async fn an_endpoint(keyway: &Keyway, account: &str) -> (String, String) {
+    let body = json!({ "environment": "live", "url": "http://127.0.0.1:9/", "events": [] });
+    let path = format!("/v1/accounts/{account}/webhooks");
+    let endpoint = keyway.post(&path, body).await.expect(201).id();
+    keyway.post(&format!("{path}/{endpoint}/test"), json!({})).await.expect(200);
+    keyway.send_webhooks().await;
+    let page = keyway.get(&format!("{path}/{endpoint}/deliveries")).await.expect(200).json();
+    let delivery = page["data"][0]["id"].as_str().expect("a message").to_owned();
+    (endpoint, delivery)
 }
 
 fn between(text: &str, before: &str, after: &str) -> Option<String> {
