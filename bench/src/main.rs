@@ -14,6 +14,7 @@ mod report;
 mod server;
 mod start;
 mod stats;
+mod telling;
 mod writes;
 
 use std::io::Write as _;
@@ -39,8 +40,8 @@ pub(crate) struct Plan {
     sections: Vec<String>,
 }
 
-const SECTIONS: [&str; 8] =
-    ["engine", "pieces", "http", "flood", "memory", "start", "writes", "pages"];
+const SECTIONS: [&str; 9] =
+    ["engine", "pieces", "http", "flood", "memory", "start", "writes", "pages", "telling"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -90,6 +91,7 @@ fn run(plan: &Plan) -> Result<(), Failure> {
             "memory" => memory::measure(plan, &mut report)?,
             "start" => start::measure(plan, &mut report)?,
             "pages" => pages::measure(plan, &mut report)?,
+            "telling" => telling::measure(plan, &mut report)?,
             _ => writes::measure(plan, &mut report)?,
         }
     }

@@ -65,7 +65,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
         let mut maker = Maker::new(scheme)?;
         let strings = data_folder(&folder.0, &mut maker, CREDENTIALS, CREDENTIALS)?;
         let server = Server::start(plan, &folder.0, scheme)?;
-        let mut source = Source { maker, strings, path, drawn: 0, tokens: Vec::new() };
+        let mut source = Source::new(maker, strings, path);
         source.log_in(&runtime, &server)?;
         one_way(plan, report, &runtime, &server, &mut source, way)?;
     }
@@ -73,7 +73,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
 }
 
 /// Where the requests of a way come from.
-struct Source {
+pub(crate) struct Source {
     maker: Maker,
     strings: Vec<Strings>,
     path: &'static str,
@@ -82,6 +82,10 @@ struct Source {
 }
 
 impl Source {
+    pub(crate) fn new(maker: Maker, strings: Vec<Strings>, path: &'static str) -> Self {
+        Self { maker, strings, path, drawn: 0, tokens: Vec::new() }
+    }
+
     /// Trades each credential for a token, where the scheme has logins.
     fn log_in(&mut self, runtime: &Runtime, server: &Server) -> Result<(), Failure> {
         let Some(login) = self.maker.scheme.login.clone() else { return Ok(()) };
@@ -102,7 +106,7 @@ impl Source {
     }
 
     /// Requests for a round; signed ones have a salt of their own each.
-    fn requests(&mut self, wanted: usize) -> Vec<Vec<u8>> {
+    pub(crate) fn requests(&mut self, wanted: usize) -> Vec<Vec<u8>> {
         let is_signed = self.maker.kind().is_presented(Presented::Signature);
         let different = if is_signed { wanted } else { self.strings.len() };
         (0..different).map(|place| self.request(place % self.strings.len())).collect()
@@ -244,7 +248,7 @@ pub(crate) fn measure_flood(plan: &Plan, report: &mut Report) -> Result<(), Fail
         .map(|key| format!("Bearer {}", key.reveal()))
         .map(|value| question("GET", "/mfi/invoices", &[("authorization", &value)]))
         .collect();
-    let mut source = Source { maker, strings, path: "/mfi/invoices", drawn: 0, tokens: Vec::new() };
+    let mut source = Source::new(maker, strings, "/mfi/invoices");
     let legit = source.requests(CREDENTIALS);
     let count = if plan.quick { 10_000 } else { 40_000 };
     let load = |requests, connections, holds| Load {

@@ -1,5 +1,7 @@
 //! Changes over HTTP, durable: make, rotate and revoke, one at a time and 32 at once.
 
+use std::path::Path;
+
 use keyway_domain::limits::CREDENTIALS_PER_ACCOUNT_MAX;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -11,23 +13,40 @@ use crate::server::Server;
 use crate::stats::{float, say_nanoseconds, say_rate};
 use crate::{Failure, Plan};
 
-const SCHEME: &str = "xtopay";
+/// Its keys are made by [`Called::create`].
+pub(crate) const SCHEME: &str = "xtopay";
 const ACCOUNTS: usize = 32;
 
 /// A server, and how to call it.
-struct Called<'a> {
+pub(crate) struct Called<'a> {
     server: &'a Server,
     runtime: &'a Runtime,
     token: String,
 }
 
-impl Called<'_> {
+impl<'a> Called<'a> {
+    pub(crate) fn new(
+        plan: &Plan,
+        server: &'a Server,
+        runtime: &'a Runtime,
+        folder: &Path,
+    ) -> Result<Self, Failure> {
+        let data = folder.to_str().ok_or("an odd path")?;
+        let made = Server::command(plan, &["tokens", "create", "--name", "Bench", "--data", data])?;
+        let token = made["secret"]["token"].as_str().ok_or("no operator token")?.to_owned();
+        Ok(Self { server, runtime, token })
+    }
+
     fn post(&self, path: &str, body: &str) -> Vec<u8> {
         let authorization = format!("authorization: Bearer {}", self.token);
         request("POST", path, &[authorization], body)
     }
 
-    fn all(
+    pub(crate) fn get(&self, path: &str) -> Vec<u8> {
+        request("GET", path, &[format!("authorization: Bearer {}", self.token)], "")
+    }
+
+    pub(crate) fn all(
         &self,
         requests: &[Vec<u8>],
         connections: usize,
@@ -52,7 +71,7 @@ impl Called<'_> {
         made.bodies.iter().map(|body| id_of(body)).collect()
     }
 
-    fn create(&self, account: &str) -> Vec<u8> {
+    pub(crate) fn create(&self, account: &str) -> Vec<u8> {
         let body = "{\"kind\":\"client\",\"environment\":\"live\",\"name\":\"Server\",\
             \"grant\":{\"payments\":\"write\"}}";
         self.post(&format!("/v1/accounts/{account}/credentials"), body)
@@ -69,10 +88,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let folder = Temporary::new("writes")?;
     data_folder(&folder.0, &mut Maker::new(SCHEME)?, 0, 0)?;
     let server = Server::start(plan, &folder.0, SCHEME)?;
-    let data = folder.0.to_str().ok_or("an odd path")?;
-    let made = Server::command(plan, &["tokens", "create", "--name", "Bench", "--data", data])?;
-    let token = made["secret"]["token"].as_str().ok_or("no operator token")?.to_owned();
-    let called = Called { server: &server, runtime: &runtime, token };
+    let called = Called::new(plan, &server, &runtime, &folder.0)?;
     for (connections, count) in [(1, 1_000), (32, 6_400)] {
         let count = if plan.quick { count / 4 } else { count };
         let accounts = called.accounts(ACCOUNTS)?;
