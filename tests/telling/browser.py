@@ -41,22 +41,24 @@ class Browser:
     def get(self, path: str) -> requests.Response:
         return self._session.get(urljoin(self.base, path), timeout=30, allow_redirects=False)
 
-    def send(self, page: str, action: str | None = None, **typed: str) -> requests.Response:
-        """Opens a page and sends its form to `action`; what it leads to must be a page."""
+    def send(
+        self, page: str, action: str | None = None, leads_to: int = 303, **typed: str
+    ) -> requests.Response:
+        """Opens a page and sends its form to `action`; it must be taken."""
         shown = self.get(page)
         assert shown.status_code == 200, f"{page}: {shown.status_code} {shown.text[:300]}"
         wanted = action or urlsplit(page).path
         for to, fields in Forms(page, shown.text).all:
             if to == wanted:
-                return self._submit(to, {**fields, **typed})
+                return self._submit(to, {**fields, **typed}, leads_to)
         raise AssertionError(f"{page} has no form to {wanted}")
 
-    def _submit(self, to: str, fields: dict[str, str]) -> requests.Response:
+    def _submit(self, to: str, fields: dict[str, str], leads_to: int) -> requests.Response:
         headers = {"sec-fetch-site": "same-origin"}
         sent = self._session.post(
             urljoin(self.base, to), fields, headers=headers, timeout=30, allow_redirects=False
         )
-        assert sent.status_code == 303, f"{to}: {sent.status_code} {sent.text[:3000]}"
+        assert sent.status_code == leads_to, f"{to}: {sent.status_code} {sent.text[:3000]}"
         return sent
 
     def join(self, path: str, name: str) -> None:

@@ -59,6 +59,12 @@ def keyway(
     started.stop()
 
 
+@pytest.fixture(autouse=True)
+def no_endpoint_stays(keyway: Keyway) -> Iterator[None]:
+    yield
+    keyway.remove_endpoints()
+
+
 @pytest.fixture
 def hook(receiver: Receiver) -> Callable[[], Hook]:
     """A place at the receiver that no other test uses."""

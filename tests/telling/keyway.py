@@ -35,10 +35,12 @@ class Keyway:
         self, scheme: str, folder: Path, clock: Clock, *options: str, **environment: str
     ) -> None:
         self.scheme, self.clock = scheme, clock
+        self.owner = owner("otp" if scheme == "rapyd" else "password")
         self.data = folder / "data"
         self._options = options
         self._environment = environment
         self._child: Child | None = None
+        self.endpoints: list[Endpoint] = []
         self._session = requests.Session()
         self.start()
         made = self.run("tokens", "create", "--json", "--name", "test")
@@ -105,6 +107,11 @@ class Keyway:
     def account(self, name: str = "Toko Kopi") -> "Account":
         return Account(self, name)
 
+    def remove_endpoints(self) -> None:
+        """Removes what tests made, so that the next one starts with nothing that waits."""
+        while self.endpoints:
+            self.post(f"{self.endpoints.pop().path}/delete")
+
     def told(self) -> None:
         """Waits until nothing is left to tell that could be told now."""
 
@@ -140,16 +147,16 @@ class Account:
     def create(self, kind: str, environment: str = "live", **more: object) -> dict:
         """A new credential; `secret` has its strings."""
         body = {"kind": kind, "environment": environment, "name": f"Key {next(numbers)}", **more}
-        body.setdefault("on_behalf_of", owner())
+        body.setdefault("on_behalf_of", self.keyway.owner)
         return self.keyway.post(f"{self.path}/credentials", body)
 
     def act(self, credential: dict, act: str, **more: object) -> dict:
-        body = {"on_behalf_of": owner(), **more}
+        body = {"on_behalf_of": self.keyway.owner, **more}
         return self.keyway.post(f"{self.path}/credentials/{credential['id']}/{act}", body)
 
     def edit(self, credential: dict, **more: object) -> dict:
         path = f"{self.path}/credentials/{credential['id']}"
-        done = self.keyway.ask("PATCH", path, {"on_behalf_of": owner(), **more})
+        done = self.keyway.ask("PATCH", path, {"on_behalf_of": self.keyway.owner, **more})
         assert done.ok, done.text
         return done.json()
 
@@ -159,7 +166,9 @@ class Account:
     def endpoint(self, url: str, *events: str, environment: str = "live") -> "Endpoint":
         body = {"environment": environment, "url": url, "events": list(events)}
         made = self.keyway.post(f"{self.path}/webhooks", body)
-        return Endpoint(self, made["id"], made["secret"]["signing_secret"])
+        endpoint = Endpoint(self, made["id"], made["secret"]["signing_secret"])
+        self.keyway.endpoints.append(endpoint)
+        return endpoint
 
     def events(self, kind: str = "", subject: str | None = None) -> list[dict]:
         """What happened, oldest first."""
@@ -224,6 +233,6 @@ class Endpoint:
         return until(there, f"{kind} {state}", seconds)[0]
 
 
-def owner(step_up: str | None = "otp") -> dict:
+def owner(step_up: str | None) -> dict:
     """The platform's backend acts for an owner who gave this proof."""
     return {"member": "ada", "role": "owner", "step_up": step_up}

@@ -5,7 +5,6 @@ from datetime import timedelta
 from ages import called_out_once
 from browser import PASSWORD
 from clock import instant
-from keyway import owner
 
 SCHEME = "xendit"
 
@@ -18,10 +17,10 @@ def test_x14_an_account_that_says_12_months_hears_of_it_then(keyway, clock, mail
     account, other = keyway.account(), keyway.account()
     boss = account.join("owner")
     # One made before the setting, and one after it.
-    before = account.create("secret", grant="everything", on_behalf_of=owner("password"))
+    before = account.create("secret", grant="everything")
     boss.browser.send("/settings/alerts", old="365", password=PASSWORD)
-    after = account.create("secret", grant="everything", on_behalf_of=owner("password"))
-    plain = other.create("secret", grant="everything", on_behalf_of=owner("password"))
+    after = account.create("secret", grant="everything")
+    plain = other.create("secret", grant="everything")
 
     clock.to(instant(plain["created_at"]) + timedelta(days=180, minutes=1))
     other.wait("api_key.old", plain["id"])

@@ -9,15 +9,14 @@ READ = {"customers": "view"}
 def test_a12_the_seven_letters(keyway, mail):
     account = keyway.account()
     people = account.people()
-    by = {"on_behalf_of": owner("password")}
 
-    admin = account.create("admin", **by)
-    regenerated = account.act(admin, "regenerate", **by)
-    restricted = account.create("restricted", grant=READ, **by)
-    again = account.act(restricted, "regenerate", **by)
-    copy = account.act(restricted, "duplicate", name="The copy", **by)
-    account.edit(restricted, grant={"customers": "edit"}, **by)
-    account.act(restricted, "delete", **by)
+    admin = account.create("admin")
+    regenerated = account.act(admin, "regenerate")
+    restricted = account.create("restricted", grant=READ)
+    again = account.act(restricted, "regenerate")
+    copy = account.act(restricted, "duplicate", name="The copy")
+    account.edit(restricted, grant={"customers": "edit"})
+    account.act(restricted, "delete")
     keyway.told()
 
     name = f"Restricted API key “{restricted['name']}”"
@@ -49,11 +48,11 @@ def test_a12_the_seven_letters(keyway, mail):
 def test_a12_what_was_not_done_is_not_mailed(keyway, mail):
     account = keyway.account()
     boss = account.join("owner")
-    key = account.create("restricted", grant=READ, on_behalf_of=owner("password"))
+    key = account.create("restricted", grant=READ)
     mail.wait(boss.email, "was created")
     path = f"{account.path}/credentials/{key['id']}/regenerate"
     refused = keyway.ask("POST", path, {"on_behalf_of": owner(None)})
     assert refused.status_code == 403
-    account.act(key, "delete", on_behalf_of=owner("password"))
+    account.act(key, "delete")
     mail.wait(boss.email, "was deleted")
     assert mail.letters(boss.email, "was regenerated") == []

@@ -25,7 +25,7 @@ def midnight(clock, days):
 
 
 def ask(keyway, key):
-    header = ("authorization", f"Bearer {key['secret']['api_key']}")
+    header = ("authorization", f"Bearer {key['secret']['key']}")
     return keyway.verify({"headers": [header], "resource": "invoices", "action": "read"})
 
 

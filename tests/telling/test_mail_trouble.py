@@ -37,7 +37,7 @@ def in_trouble(keyway):
 
 
 def allowed(keyway, key):
-    header = ("authorization", f"Bearer {key['secret']['api_key']}")
+    header = ("authorization", f"Bearer {key['secret']['key']}")
     question = {"headers": [header], "resource": "invoices", "action": "read"}
     answers = keyway.verify_all([question] * 100)
     assert all(answer["allowed"] for answer in answers)

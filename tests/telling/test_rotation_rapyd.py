@@ -30,7 +30,7 @@ def test_r06_everybody_who_may_view_the_keys_hears_until_when_the_previous_ones_
     rotated = account.act(key, "rotate", overlap="3d")
     until = max(s["accepted_until"] for s in rotated["secrets"] if s["accepted_until"])
     assert instant(until) - instant(rotated["secrets"][0]["created_at"]) == timedelta(days=3)
-    shown = f"{instant(until):%Y-%m-%d %H:%M}"
+    shown = f"{instant(until):%-d %b %Y, %H:%M}"
     keyway.told()
     for letter in told_everybody(mail, people, "was rotated"):
         assert f"accepted until {shown}" in letter.text

@@ -11,7 +11,7 @@ SCHEME = "enterprise"
 
 
 def question(key, resource="invoices", action="read", client="ledger/2.1", address="203.0.113.7"):
-    headers = [("authorization", f"Bearer {key['secret']['api_key']}"), ("user-agent", client)]
+    headers = [("authorization", f"Bearer {key['secret']['key']}"), ("user-agent", client)]
     return {
         "headers": headers, "resource": resource, "action": action, "client_address": address,
     }
