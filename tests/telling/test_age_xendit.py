@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from ages import called_out_once
 from browser import PASSWORD
 from clock import instant
@@ -25,10 +27,7 @@ def test_x14_an_account_that_says_12_months_hears_of_it_then(keyway, clock, mail
     clock.to(instant(plain["created_at"]) + timedelta(days=180, minutes=1))
     other.wait("api_key.old", plain["id"])
     clock.to(instant(before["created_at"]) + timedelta(days=364, hours=23))
-    sentinel = keyway.account().create("secret", grant="everything")
     assert account.events("api_key.old") == []
-    assert account.credential(before)["due_for_renewal"] is False
-    assert sentinel["due_for_renewal"] is False
 
     clock.to(instant(after["created_at"]) + timedelta(days=365, seconds=1))
     for key in (before, after):
@@ -36,3 +35,25 @@ def test_x14_an_account_that_says_12_months_hears_of_it_then(keyway, clock, mail
         mail.wait(boss.email, f"“{key['name']}” is due for renewal")
     keyway.told()
     assert len(mail.letters(boss.email, "is due for renewal")) == 2
+
+
+@pytest.mark.parametrize("days", [30, 365])
+def test_x14_api_and_dashboard_call_out_what_the_account_said(keyway, clock, days):
+    account = keyway.account()
+    boss = account.join("owner")
+    boss.browser.send("/settings/alerts", old=str(days), password=PASSWORD)
+    key = account.create("secret", grant="everything")
+
+    def called_out():
+        boss.browser.sign_in(boss.email)
+        pages = [boss.browser.get(f"/live/keys{rest}") for rest in ("", f"/{key['id']}")]
+        assert [page.status_code for page in pages] == [200, 200]
+        return (
+            account.credential(key)["due_for_renewal"],
+            *("due for renewal" in page.text.lower() for page in pages),
+        )
+
+    clock.forward(days=days - 1)
+    assert called_out() == (False, False, False)
+    clock.forward(days=1, minutes=1)
+    assert called_out() == (True, True, True)

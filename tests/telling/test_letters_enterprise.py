@@ -12,8 +12,9 @@ SCHEME = "enterprise"
 def test_opening_the_links_of_letters_changes_nothing(keyway, mail):
     account = keyway.account()
     boss = account.join("owner")
-    invitation = {"email": "ada@example.com", "role": "developer"}
-    account.keyway.post(f"{account.path}/members", invitation)
+    boss.browser.send(
+        "/team/invite", email="ada@example.com", role="developer", password=PASSWORD
+    )
     Browser(keyway.url).send("/forgot", leads_to=200, email=boss.email)
     key = account.create("key", grant="everything")
     mail.wait(boss.email, "A new password")
