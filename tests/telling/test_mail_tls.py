@@ -93,11 +93,11 @@ def test_a_letter_goes_encrypted_and_signed_in(sending, secured):
     assert letter.facts["tls"] and letter.facts["signed_in"]
 
 
-@pytest.mark.parametrize("authority, password", [
-    ("other.pem", "password"), ("authority.pem", "wrong"),
+@pytest.mark.parametrize("authority, password, why", [
+    ("other.pem", "password", "certificate"), ("authority.pem", "wrong", "535"),
 ])
-def test_nothing_is_sent_to_who_is_not_trusted_and_the_letter_waits(
-    sending, secured, authority, password
+def test_nothing_is_sent_without_trust_or_login_and_the_letter_waits(
+    sending, secured, authority, password, why
 ):
     keyway = sending(authority, password)
     account = keyway.account()
@@ -105,6 +105,7 @@ def test_nothing_is_sent_to_who_is_not_trusted_and_the_letter_waits(
     account.create("key", grant="everything")
     until(lambda: keyway.status()["mail"]["trouble"], "mail is in trouble")
     told = keyway.status()["mail"]
+    assert why in told["trouble"]
     assert told["given_up"] == 0 and told["waiting"] >= 1
     assert PASSWORD not in keyway.log() and PASSWORD not in str(told)
     assert secured.letters(boss.email) == []

@@ -61,7 +61,7 @@ class Post:
         return "250 taken"
 
     def login(self, server, session, envelope, mechanism, data) -> AuthResult:
-        return AuthResult(success=data == self._login)
+        return AuthResult(success=data == self._login, handled=False)
 
 
 class Door:
