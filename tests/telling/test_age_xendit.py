@@ -46,14 +46,27 @@ def test_x14_api_and_dashboard_call_out_what_the_account_said(keyway, clock, day
 
     def called_out():
         boss.browser.sign_in(boss.email)
-        pages = [boss.browser.get(f"/live/keys{rest}") for rest in ("", f"/{key['id']}")]
-        assert [page.status_code for page in pages] == [200, 200]
+        all_, one = (boss.browser.get(f"/live/keys{rest}") for rest in ("", f"/{key['id']}"))
+        assert (all_.status_code, one.status_code) == (200, 200)
         return (
             account.credential(key)["due_for_renewal"],
-            *("due for renewal" in page.text.lower() for page in pages),
+            "Its secret is due for renewal" in all_.text,
+            "It is time for a new one" in one.text,
         )
 
     clock.forward(days=days - 1)
     assert called_out() == (False, False, False)
     clock.forward(days=1, minutes=1)
     assert called_out() == (True, True, True)
+
+
+def test_x14_an_account_that_says_never_hears_nothing(keyway, clock):
+    account, other = keyway.account(), keyway.account()
+    boss = account.join("owner")
+    boss.browser.send("/settings/alerts", old="0", password=PASSWORD)
+    key = account.create("secret", grant="everything")
+    later = other.create("secret", grant="everything")
+    clock.forward(days=400)
+    other.wait("api_key.old", later["id"])
+    assert account.events("api_key.old") == []
+    assert account.credential(key)["due_for_renewal"] is False

@@ -68,3 +68,27 @@ def test_the_newest_entry_cannot_be_cut_off(keyway, account):
     edit(keyway, "DELETE FROM events WHERE id = ?", event["id"])
     code, found = verify(keyway, account)
     assert (code, found["whole"]) == (1, False)
+
+
+def test_an_entry_that_keyway_did_not_write_is_named(keyway, account):
+    event = account.events("api_key.revoked")[1]
+    other = event["id"][:-4] + "0000"
+    edit(
+        keyway,
+        """INSERT INTO events (id, at, account_id, kind, subject, actor, before, after)
+           SELECT ?, at, account_id, kind, subject, actor, before, after FROM events
+           WHERE id = ?""",
+        other, event["id"],
+    )
+    code, found = verify(keyway, account)
+    assert (code, found["whole"], found["fault"]) == (1, False, "added")
+    assert found["event"] == other
+
+
+def test_it_says_so_too_after_an_edit_while_it_was_stopped(keyway, account):
+    event = account.events("api_key.revoked")[1]
+    keyway.stop()
+    edit(keyway, "UPDATE events SET subject = 'cred_x' WHERE id = ?", event["id"])
+    keyway.start()
+    code, found = verify(keyway, account)
+    assert (code, found["event"]) == (1, event["id"])

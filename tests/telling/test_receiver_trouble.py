@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from clock import instant
 
 SCHEME = "enterprise"
@@ -70,6 +72,38 @@ def test_it_asks_for_a_pause(keyway, clock, hook):
     stamps = [int(m["headers"]["webhook-timestamp"]) for m in got]
     assert stamps[1] - stamps[0] >= 120
     endpoint.wait("api_key.created", "delivered")
+
+
+def test_it_asks_for_a_pause_until_an_instant(keyway, clock, hook):
+    account = keyway.account()
+    to = hook()
+    until = clock.now() + timedelta(hours=2)
+    header = f"{until:%a, %d %b %Y %H:%M:%S} GMT"
+    to.set(answers=[{"status": 503, "headers": {"retry-after": header}}, {"status": 200}])
+    endpoint = account.endpoint(to.url)
+    account.create("key", grant="everything")
+    endpoint.attempts("api_key.created")
+    due = instant(endpoint.deliveries()[0]["due_at"])
+    assert abs(due - until) <= timedelta(seconds=2)
+    clock.forward(hours=1, minutes=59)
+    keyway.told()
+    assert len(to.got()) == 1
+    clock.forward(minutes=2)
+    to.wait(count=2)
+
+
+@pytest.mark.parametrize("header, least, most", [
+    ("999999999", 24, 24), ("-5", 0, 0.1), ("soon", 0, 0.1), ("99999999999999999999999", 0, 24),
+])
+def test_it_asks_for_a_pause_that_makes_no_sense(keyway, hook, header, least, most):
+    account = keyway.account()
+    to = hook()
+    to.set(answers=[{"status": 429, "headers": {"retry-after": header}}])
+    endpoint = account.endpoint(to.url)
+    account.create("key", grant="everything")
+    first = endpoint.attempts("api_key.created")[0]
+    wait = instant(endpoint.deliveries()[0]["due_at"]) - instant(first["at"])
+    assert timedelta(hours=least) <= wait <= timedelta(hours=most, seconds=60)
 
 
 def test_its_pause_holds_for_what_waits_already(keyway, clock, hook):

@@ -1,5 +1,7 @@
 """Messages that are sent again, and messages to try with."""
 
+import json
+
 SCHEME = "enterprise"
 
 
@@ -99,3 +101,39 @@ def test_an_endpoint_hears_its_environment_and_its_choice(keyway, hook):
     assert sorted(kinds[2]) == ["api_key.created", "api_key.revoked", "api_key.updated"]
     assert {m["message"]["environment"] for m in test.got()} == {"test"}
     assert {m["message"]["environment"] for m in all_.got()} == {"live"}
+
+
+def test_the_command_line_does_all_of_it(keyway, hook):
+    account = keyway.account()
+    to = hook()
+
+    def run(*arguments):
+        done = keyway.run("webhooks", *arguments, "--account", account.id, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    made = run("create", "--environment", "live", "--url", to.url, "--event", "api_key.*")
+    to.set(secrets={"own": made["secret"]["signing_secret"]})
+    account.create("key", grant="everything")
+    run("test", made["id"])
+    to.wait("webhook.test")
+    to.wait("api_key.created")
+    keyway.told()
+    listed = run("deliveries", made["id"])["data"]
+    assert sorted(d["type"] for d in listed) == ["api_key.created", "webhook.test"]
+    log = run("delivery", made["id"], listed[0]["id"])["log"]
+    assert [attempt["status"] for attempt in log] == [200]
+    run("replay", made["id"], "--delivery", listed[0]["id"])
+    run("replay", made["id"], "--since", listed[1]["created_at"], "--state", "delivered")
+    to.wait(count=4)
+    rotated = run("rotate", made["id"], "--overlap", "0s")
+    to.set(secrets={"own": made["secret"]["signing_secret"],
+                    "new": rotated["secret"]["signing_secret"]})
+    keyway.told()
+    before = len(to.got())
+    run("test", made["id"])
+    assert to.wait(count=before + 1)[-1]["verified"] == {"own": False, "new": True}
+    run("update", made["id"], "--enabled", "false")
+    assert [e["state"] for e in run("list")["data"]] == ["off"]
+    run("delete", made["id"])
+    assert run("list")["data"] == []

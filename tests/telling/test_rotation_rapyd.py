@@ -96,6 +96,10 @@ def test_r07_during_the_overlap_webhooks_verify_with_either_pair(keyway, clock, 
         assert len(accepted) == count
         assert {m["headers"]["access_key"] for m in accepted} == {pair(key)["access_key"]}
 
+    secrets = (pair(key)["secret_key"], pair(rotated)["secret_key"])
+    for message in (*old.got(), *new.got()):
+        assert not any(secret in str(message) for secret in secrets)
+
     # After it there is the new pair only.
     clock.forward(days=1, minutes=1)
     account.wait("api_key.overlap_ended", key["id"])
@@ -144,6 +148,10 @@ def test_r07_an_endpoints_secret_is_rotated_with_overlap(
         assert one != other and other.startswith("whsec_")
         to.set(secrets={"old": one, "new": other, "foreign": "whsec_" + "A" * 32})
     assert list(tried()) == [{"old": True, "new": True, "foreign": False}] * 2
+
+    # A third one would push out the one that a receiver may still use.
+    again = keyway.ask("POST", f"{endpoints[0].path}/rotate", {"overlap": overlap})
+    assert (again.status_code, again.json()["code"]) == (409, "overlap_running")
 
     days = {"1h": 1 / 24, "7d": 7}[overlap]
     clock.forward(days=days, minutes=-1)
