@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyway import Keyway
+from keyway import Endpoint, Keyway
 
 SCHEME = "enterprise"
 
@@ -36,8 +36,6 @@ def test_a_name_that_leads_to_this_machine_gets_nothing(guarded, hook):
     if made.ok:
         path = f"{account.path}/webhooks/{made.json()['id']}"
         guarded.post(f"{path}/test")
-        from keyway import Endpoint
-
         endpoint = Endpoint(account, made.json()["id"], "")
         attempt = endpoint.attempts("webhook.test")[0]
         assert attempt["status"] is None and attempt["trouble"]

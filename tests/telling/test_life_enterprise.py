@@ -146,3 +146,71 @@ def test_e13_a_message_outlives_a_process_that_is_killed(keyway, clock, heard):
         assert len({m["headers"]["webhook-id"] for m in got}) == 1
     keyway.told()
     assert all(to.got()[-1]["answer"]["status"] == 200 for to in hooks)
+
+
+def test_e13_another_date_moves_what_is_told(keyway, clock, mail, heard):
+    account, hooks = heard
+    boss = account.join("owner")
+    first, second = midnight(clock, 20), midnight(clock, 50)
+    key = account.create("key", grant="everything", expires_at=first.date().isoformat())
+    clock.to(first - timedelta(days=6))
+    one_message(hooks, LIFE[1], key, account.wait(LIFE[1], key["id"]))
+    # More time: what was said holds no longer, and is said again for the new date.
+    account.edit(key, expires_at=second.date().isoformat())
+    clock.to(first + timedelta(minutes=1))
+    assert ask(keyway, key)["allowed"]
+    clock.to(second - timedelta(days=7) + timedelta(seconds=1))
+    for to in hooks:
+        days = [m["message"]["data"]["after"]["days"] for m in to.wait(LIFE[1], 2)]
+        assert days == [6, 7]
+    clock.to(second + timedelta(seconds=1))
+    event = account.wait(LIFE[2], key["id"])
+    assert instant(event["at"]) >= second
+    keyway.told()
+    assert len(account.events(LIFE[2])) == 1
+    mail.wait(boss.email, f"“{key['name']}” expires in 6 days")
+    mail.wait(boss.email, f"“{key['name']}” expires in 7 days")
+
+
+def test_e13_a_revoked_key_neither_expires_nor_is_about_to(keyway, clock, heard):
+    account, hooks = heard
+    expiry = midnight(clock, 20)
+    revoked, other = (
+        account.create("key", grant="everything", expires_at=expiry.date().isoformat())
+        for _ in range(2)
+    )
+    account.act(revoked, "revoke")
+    clock.to(expiry - timedelta(days=7) + timedelta(seconds=1))
+    account.wait(LIFE[1], other["id"])
+    clock.to(expiry + timedelta(seconds=1))
+    account.wait(LIFE[2], other["id"])
+    keyway.told()
+    for kind in LIFE[1:3]:
+        assert account.events(kind, revoked["id"]) == []
+        assert [len(to.got(kind)) for to in hooks] == [1, 1]
+
+
+def test_what_is_due_at_once_is_one_letter(keyway, clock, mail):
+    account = keyway.account()
+    boss = account.join("owner")
+    expiry = midnight(clock, 60)
+    key = account.create("key", grant="everything", expires_at=expiry.date().isoformat())
+    mail.wait(boss.email, "was created")
+    keyway.stop()
+    clock.to(expiry - timedelta(days=5) + timedelta(seconds=1))
+    keyway.start()
+    account.wait("api_key.expiring", key["id"])
+    keyway.told()
+    assert len(mail.letters(boss.email, f"“{key['name']}” expires in 5 days")) == 1
+
+
+def test_a_key_made_with_three_days_to_live_says_three_days(keyway, clock, mail, heard):
+    account, hooks = heard
+    boss = account.join("owner")
+    expiry = midnight(clock, 4)
+    key = account.create("key", grant="everything", expires_at=expiry.date().isoformat())
+    event = account.wait(LIFE[1], key["id"])
+    one_message(hooks, LIFE[1], key, event)
+    days = event["after"]["days"]
+    assert 3 <= days <= 4
+    mail.wait(boss.email, f"“{key['name']}” expires in {days} days")

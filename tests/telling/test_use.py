@@ -89,3 +89,26 @@ def test_e14_usage_is_watched_by_hour_and_outcome_also_as_csv(keyway, clock):
     days = keyway.get(f"{account.path}/usage?days=2")["data"]
     sums = {d["credential"]: [sum(x[o] for x in d["days"]) for o in ("allowed", "refused")] for d in days}
     assert sums[key["id"]] == [11, 3]
+
+
+def test_x09_a_key_that_nothing_uses_for_90_days_is_called_out_once(keyway, clock, mail):
+    account = keyway.account()
+    people = account.people()
+    idle, busy = (account.create("key", grant="everything") for _ in range(2))
+    clock.forward(days=60)
+    assert keyway.verify(question(busy))["allowed"]
+    used(account, busy)
+    clock.forward(days=30, minutes=1)
+    event = account.wait("api_key.idle", idle["id"])
+    assert event["after"]["days"] == 90
+    for role in ("owner", "admin"):
+        letter = mail.wait(people[role].email, f"“{idle['name']}” is not used")[0]
+        assert "for 90 days" in letter.text
+    assert account.events("api_key.idle", busy["id"]) == []
+
+    # Ninety days after its last use the other one is, too, and the first one not again.
+    clock.forward(days=60)
+    assert account.wait("api_key.idle", busy["id"])["after"]["days"] == 90
+    keyway.told()
+    assert len(account.events("api_key.idle", idle["id"])) == 1
+    assert mail.letters(people["developer"].email, "is not used") == []
