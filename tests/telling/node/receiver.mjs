@@ -1,4 +1,4 @@
-// A receiver of webhooks in a process of its own, verifying with npm `standardwebhooks`. It speaks
+// A receiver of webhooks in a process of its own, verifying with `standardwebhooks` for Node. It speaks
 // as servers/receiver.py does, as far as plain answers go.
 
 import { createServer } from "node:http";

@@ -1,4 +1,4 @@
-"""A receiver of webhooks in a process of its own, verifying with PyPI `standardwebhooks`.
+"""A receiver of webhooks in a process of its own, verifying with `standardwebhooks` for Python.
 
 It prints one JSON line with its `port`. Messages come to `POST /hook/NAME`. What a test asks of it:
 `GET /control/NAME` for what came there, `PUT /control/NAME` for what it knows and how it answers:
