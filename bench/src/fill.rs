@@ -194,10 +194,10 @@ pub(crate) fn data_folder(
             }
             made.push(one.credential);
         }
-        let rules = rules.clone();
+        let (rules, audit) = (rules.clone(), maker.keys.audit.clone());
         runtime.block_on(db.write(maker.now, move |tx| {
             for account in &new_accounts {
-                accounts::insert(tx, account)?;
+                accounts::insert(tx, &audit, account)?;
             }
             made.iter().try_for_each(|credential| credentials::insert(tx, &rules, credential))?;
             Ok::<_, DbError>(())

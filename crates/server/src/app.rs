@@ -16,9 +16,7 @@ use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
-use keyway_store::{
-    Change, Db, DbError, Follower, Options, Rules, Tx, audit, credentials, due, settings,
-};
+use keyway_store::{Change, Db, DbError, Follower, Options, Rules, Tx, credentials, due, settings};
 use tokio::sync::Notify;
 
 use crate::alerts::Watch;
@@ -67,6 +65,8 @@ pub struct App {
     pub order: Order,
     /// Counters on their way to the database.
     pub flusher: tokio::sync::Mutex<Flusher>,
+    /// Whose turn it is to look at an audit log.
+    pub audit_turn: tokio::sync::Mutex<()>,
     /// Hashes passwords.
     pub passwords: Passwords,
     /// What pages list.
@@ -240,6 +240,7 @@ impl App {
             decisions: std::array::from_fn(|_| AtomicU64::new(0)),
             order: Order::default(),
             flusher: tokio::sync::Mutex::default(),
+            audit_turn: tokio::sync::Mutex::default(),
         });
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
         app.load().await?;
@@ -371,19 +372,9 @@ impl App {
     }
 }
 
-/// Does once for older data what is done with every change now: chains events, and plans what the
-/// clock will do.
+/// Does once for older data what is done with every change now: plans what the clock will do.
 async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
-    const BATCH: u32 = 1_000;
     const PLANNED: &str = "due_planned";
-    let keys = app.keys.audit.clone();
-    loop {
-        let keys = keys.clone();
-        let adopted = app.db.write(app.now(), move |tx| audit::adopt(tx, &keys, BATCH)).await?;
-        if adopted == 0 {
-            break;
-        }
-    }
     let rules = app.platform.rules.clone();
     app.db
         .write(app.now(), move |tx| {
@@ -402,7 +393,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
 
 /// Checks that the database belongs to this root key and scheme; a new one does from now on.
 async fn belongs(db: &Db, keys: &Keyring, scheme: &Scheme, now: Time) -> Result<(), OpenError> {
-    let fingerprint = keys.fingerprint.to_vec();
+    let (fingerprint, audit_keys) = (keys.fingerprint.to_vec(), keys.audit.clone());
     let name = scheme.name.clone();
     let wanted = name.clone();
     let (key_fits, found) = db
@@ -411,7 +402,7 @@ async fn belongs(db: &Db, keys: &Keyring, scheme: &Scheme, now: Time) -> Result<
             if found.is_none() {
                 settings::save(tx, FINGERPRINT, &fingerprint)?;
                 settings::save(tx, SCHEME, name.as_bytes())?;
-                accounts::insert(tx, &operator_account(now))?;
+                accounts::insert(tx, &audit_keys, &operator_account(now))?;
             }
             let key_fits = found.is_none_or(|found| found == fingerprint);
             let scheme = settings::find(tx, SCHEME)?.unwrap_or_default();

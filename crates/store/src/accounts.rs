@@ -3,7 +3,9 @@
 use keyway_domain::Environment;
 use keyway_domain::id::AccountId;
 use keyway_domain::time::Time;
+use keyway_secret::RowSealer;
 
+use crate::audit;
 use crate::changes::Change;
 use crate::db::Tx;
 use crate::value::{Columns, DbError, Value};
@@ -38,8 +40,8 @@ fn read(row: &dyn Columns) -> Result<Account, DbError> {
     })
 }
 
-/// Adds an account. A taken external id is a duplicate.
-pub fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<(), DbError> {
+/// Adds an account, and begins its audit log. A taken external id is a duplicate.
+pub fn insert(tx: &mut Tx<'_>, keys: &RowSealer, account: &Account) -> Result<(), DbError> {
     tx.run(
         "INSERT INTO accounts (id, external_id, name, suspended, created_at)
          VALUES ($1, $2, $3, $4, $5)",
@@ -51,6 +53,7 @@ pub fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<(), DbError> {
             account.created_at.0.into(),
         ],
     )?;
+    audit::begin(tx, keys, account.id)?;
     tx.changed(Change::Account(account.clone()));
     Ok(())
 }

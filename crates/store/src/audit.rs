@@ -2,21 +2,23 @@
 //! before.
 //!
 //! Who writes to the database has no key, so they can neither change an event nor take one out nor
-//! put one in without breaking the chain where they did. The two ends are kept apart, sealed: that
-//! the newest events are gone is seen too.
+//! put one in without breaking the chain where they did. The two ends are kept apart, sealed, and
+//! begin with the account: that the newest events are gone, or all of them, is seen too. What is
+//! not seen is a whole older state put back, ends and all; a head that is kept elsewhere shows it.
 
 use keyway_domain::canonical::Canonical;
-use keyway_domain::id::{AccountId, EventId};
+use keyway_domain::id::AccountId;
 use keyway_domain::time::Time;
-use keyway_secret::{RowSeal, RowSealer};
+use keyway_secret::RowSealer;
 
-use crate::accounts::OPERATOR;
 use crate::db::Tx;
 use crate::sealed;
 use crate::value::{Columns, DbError, Value};
 
 /// The link before the first event of an account.
 const NOTHING: [u8; 32] = [0; 32];
+/// No account has so many events: what claims a later place was not written by Keyway.
+const SEQ_MAX: i64 = 1 << 48;
 
 /// Where an account's chain begins and ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,27 +49,38 @@ fn link_of(bytes: &[u8]) -> Result<[u8; 32], DbError> {
     <[u8; 32]>::try_from(bytes).map_err(|_| DbError::broken("a link of the audit log"))
 }
 
-/// The ends of a chain, and whether their seal fits.
-fn ends(
-    tx: &mut Tx<'_>,
-    keys: &RowSealer,
-    account: AccountId,
-) -> Result<Option<(Ends, bool)>, DbError> {
+/// What is kept of the ends of a chain.
+#[derive(Clone)]
+enum Found {
+    /// As they were written.
+    Ends(Ends),
+    /// They can be read, but their seal does not fit.
+    Changed(Ends),
+    /// They are gone, or can't be read.
+    Nothing,
+}
+
+fn ends(tx: &mut Tx<'_>, keys: &RowSealer, account: AccountId) -> Result<Found, DbError> {
     let sql = format!(
         "SELECT first_seq, before_first, seq, chain, seal FROM audit_ends
          WHERE account_id = $1 {}",
         tx.lock()
     );
-    tx.first(&sql, &[account.to_string().into()], |row| {
-        let ends = Ends {
-            first_seq: row.integer(0)?,
-            before_first: link_of(row.blob(1)?)?,
-            seq: row.integer(2)?,
-            chain: link_of(row.blob(3)?)?,
+    let found = tx.first(&sql, &[account.to_string().into()], |row| {
+        let (Ok(before_first), Ok(chain)) = (link_of(row.blob(1)?), link_of(row.blob(3)?)) else {
+            return Ok(Found::Nothing);
         };
+        let ends = Ends { first_seq: row.integer(0)?, before_first, seq: row.integer(2)?, chain };
         let fits = sealed::holds(keys, &ends.sealed_bytes(account), row.blob(4)?);
-        Ok((ends, fits))
-    })
+        Ok(if fits { Found::Ends(ends) } else { Found::Changed(ends) })
+    })?;
+    Ok(found.unwrap_or(Found::Nothing))
+}
+
+/// Begins the chain of a new account.
+pub(crate) fn begin(tx: &mut Tx<'_>, keys: &RowSealer, account: AccountId) -> Result<(), DbError> {
+    let ends = Ends { first_seq: 1, before_first: NOTHING, seq: 0, chain: NOTHING };
+    save_ends(tx, keys, account, &ends)
 }
 
 fn save_ends(
@@ -75,6 +88,15 @@ fn save_ends(
     keys: &RowSealer,
     account: AccountId,
     ends: &Ends,
+) -> Result<(), DbError> {
+    write_ends(tx, account, ends, sealed::seal(keys, &ends.sealed_bytes(account)))
+}
+
+fn write_ends(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    ends: &Ends,
+    seal: Value,
 ) -> Result<(), DbError> {
     tx.run(
         "INSERT INTO audit_ends (account_id, first_seq, before_first, seq, chain, seal)
@@ -88,7 +110,7 @@ fn save_ends(
             ends.before_first.as_slice().into(),
             ends.seq.into(),
             ends.chain.as_slice().into(),
-            sealed::seal(keys, &ends.sealed_bytes(account)),
+            seal,
         ],
     )?;
     Ok(())
@@ -123,30 +145,34 @@ fn chained(keys: &RowSealer, before: &[u8; 32], seq: i64, columns: &[Value]) -> 
 /// Takes the next place in an account's chain for an event with these columns: the place and the
 /// link.
 ///
-/// Where somebody has changed the ends of a chain, events go on being added to it as it is: the
-/// break stays where it was made, and is found there.
+/// Where somebody has changed the ends of a chain or added to it, events go on being added after
+/// what is there: the break stays where it was made, and is found there.
 pub(crate) fn next(
     tx: &mut Tx<'_>,
     keys: &RowSealer,
     account: AccountId,
     columns: &[Value],
 ) -> Result<(i64, [u8; 32]), DbError> {
+    let newest = tx.first(
+        "SELECT MAX(seq) FROM events WHERE account_id = $1 AND seq < $2",
+        &[account.to_string().into(), SEQ_MAX.into()],
+        |row| row.maybe_integer(0),
+    )?;
+    let newest = newest.flatten().unwrap_or(0);
     let found = ends(tx, keys, account)?;
-    let is_broken = found.as_ref().is_some_and(|(_, fits)| !fits);
+    let is_whole = matches!(&found, Found::Ends(ends) if newest <= ends.seq);
     let mut ends = match found {
-        Some((ends, _)) => ends,
-        None => Ends { first_seq: 1, before_first: NOTHING, seq: 0, chain: NOTHING },
+        Found::Ends(ends) | Found::Changed(ends) => ends,
+        Found::Nothing => Ends { first_seq: 1, before_first: NOTHING, seq: 0, chain: NOTHING },
     };
-    ends.seq += 1;
+    ends.seq = ends.seq.max(newest).saturating_add(1);
     ends.chain = chained(keys, &ends.chain, ends.seq, columns);
-    if is_broken {
-        tracing::error!(%account, "the ends of an audit log were changed outside Keyway");
-        tx.run(
-            "UPDATE audit_ends SET seq = $2, chain = $3 WHERE account_id = $1",
-            &[account.to_string().into(), ends.seq.into(), ends.chain.as_slice().into()],
-        )?;
-    } else {
+    if is_whole {
         save_ends(tx, keys, account, &ends)?;
+    } else {
+        tracing::error!(%account, "an audit log was changed outside Keyway");
+        let unsealed = Value::from([0_u8].as_slice());
+        write_ends(tx, account, &ends, unsealed)?;
     }
     Ok((ends.seq, ends.chain))
 }
@@ -234,10 +260,14 @@ pub fn verify(tx: &mut Tx<'_>, keys: &RowSealer, account: AccountId) -> Result<V
         return Ok(Err(Broken { fault: Fault::Added, seq: 0, event: Some(event) }));
     }
     let found = ends(tx, keys, account)?;
-    let Some((ends, _)) = found.clone() else { return without_ends(tx, account) };
-    let mut walk = Walk { seq: ends.first_seq - 1, chain: ends.before_first, broken: None };
+    let (Found::Ends(ends) | Found::Changed(ends)) = &found else {
+        return without_ends(tx, account);
+    };
+    let mut walk =
+        Walk { seq: ends.first_seq.saturating_sub(1), chain: ends.before_first, broken: None };
     let sql = format!(
-        "SELECT seq, chain, {COVERED} FROM events WHERE account_id = $1 AND seq >= 0 ORDER BY seq"
+        "SELECT seq, chain, {COVERED} FROM events WHERE account_id = $1 AND seq IS NOT NULL
+         ORDER BY seq"
     );
     tx.each(&sql, &whose, |row| walk.step(keys, row))?;
     if let Some(broken) = walk.broken {
@@ -246,7 +276,7 @@ pub fn verify(tx: &mut Tx<'_>, keys: &RowSealer, account: AccountId) -> Result<V
     let broken = |fault, seq| Ok(Err(Broken { fault, seq, event: None }));
     match found {
         _ if walk.seq < ends.seq => broken(Fault::Missing, walk.seq + 1),
-        Some((_, true)) if walk.seq == ends.seq && walk.chain == ends.chain => Ok(Ok(Whole {
+        Found::Ends(_) if walk.seq == ends.seq && walk.chain == ends.chain => Ok(Ok(Whole {
             entries: walk.seq - ends.first_seq + 1,
             seq: walk.seq,
             head: walk.chain,
@@ -255,14 +285,26 @@ pub fn verify(tx: &mut Tx<'_>, keys: &RowSealer, account: AccountId) -> Result<V
     }
 }
 
-/// Every merchant's account has events, the first of them that it was made.
+/// Every account's chain begins with it.
 fn without_ends(tx: &mut Tx<'_>, account: AccountId) -> Result<Verified, DbError> {
     let sql = "SELECT id, seq FROM events WHERE account_id = $1 ORDER BY seq LIMIT 1";
     let first = tx.first(sql, &[account.to_string().into()], |row| Ok(row.text(0)?.to_owned()))?;
-    if first.is_none() && account == OPERATOR {
-        return Ok(Ok(Whole { entries: 0, seq: 0, head: NOTHING }));
-    }
     Ok(Err(Broken { fault: Fault::Ends, seq: 0, event: first }))
+}
+
+/// The link of a row, if it is the one that follows from the link before it and all that the row
+/// says. The row has it in column `from`, before the [`COVERED`] ones.
+fn fitting(
+    keys: &RowSealer,
+    before: &[u8; 32],
+    seq: i64,
+    row: &dyn Columns,
+    from: usize,
+) -> Option<[u8; 32]> {
+    // A row of which a column can't be read was not written by Keyway so.
+    let stored = link_of(row.maybe_blob(from).ok()??).ok()?;
+    let columns = row_columns(row, from + 1).ok()?;
+    (chained(keys, before, seq, &columns) == stored).then_some(stored)
 }
 
 struct Walk {
@@ -276,9 +318,9 @@ impl Walk {
         if self.broken.is_some() {
             return Ok(());
         }
-        let (seq, stored) = (row.integer(0)?, row.maybe_blob(1)?.map(link_of).transpose());
+        let seq = row.integer(0)?;
         let event = || row.text(2).ok().map(str::to_owned);
-        let wanted = self.seq + 1;
+        let wanted = self.seq.saturating_add(1);
         if seq < wanted {
             self.broken = Some(Broken { fault: Fault::Added, seq, event: event() });
             return Ok(());
@@ -287,15 +329,7 @@ impl Walk {
             self.broken = Some(Broken { fault: Fault::Missing, seq: wanted, event: None });
             return Ok(());
         }
-        let fits = match (stored, row_columns(row, 2)) {
-            (Ok(Some(stored)), Ok(columns)) => {
-                let made = RowSeal(chained(keys, &self.chain, seq, &columns));
-                (made.0 == stored).then_some(stored)
-            }
-            // A row of which a column can't be read was not written by Keyway so.
-            _ => None,
-        };
-        match fits {
+        match fitting(keys, &self.chain, seq, row, 1) {
             Some(link) => (self.seq, self.chain) = (seq, link),
             None => {
                 self.broken = Some(Broken { fault: Fault::Changed, seq, event: event() });
@@ -303,25 +337,6 @@ impl Walk {
         }
         Ok(())
     }
-}
-
-/// Puts events that were written before there were chains into theirs, oldest first; how many.
-pub fn adopt(tx: &mut Tx<'_>, keys: &RowSealer, limit: u32) -> Result<usize, DbError> {
-    let sql =
-        format!("SELECT account_id, {COVERED} FROM events WHERE seq IS NULL ORDER BY id LIMIT $1");
-    let rows = tx.all(&sql, &[i64::from(limit).into()], |row| {
-        let account = AccountId::parse(row.text(0)?);
-        let account = account.ok_or_else(|| DbError::broken("an event's account"))?;
-        Ok((account, row_columns(row, 1)?))
-    })?;
-    for (account, columns) in &rows {
-        let (seq, chain) = next(tx, keys, *account, columns)?;
-        tx.run(
-            "UPDATE events SET seq = $2, chain = $3 WHERE id = $1",
-            &[columns[0].clone(), seq.into(), chain.as_slice().into()],
-        )?;
-    }
-    Ok(rows.len())
 }
 
 /// Forgets an account's events from before an instant, as far as they stand in one run at the
@@ -333,29 +348,36 @@ pub fn prune(
     before: Time,
     limit: u32,
 ) -> Result<u64, DbError> {
-    let Some((mut ends, true)) = ends(tx, keys, account)? else { return Ok(0) };
-    let rows = tx.all(
-        "SELECT e.id, e.seq, e.chain, e.at, o.event_id FROM events e
+    let Found::Ends(mut ends) = ends(tx, keys, account)? else { return Ok(0) };
+    let sql = format!(
+        "SELECT e.seq, e.at, o.event_id, e.chain, {} FROM events e
          LEFT JOIN outbox o ON o.event_id = e.id
          WHERE e.account_id = $1 AND e.seq >= $2 ORDER BY e.seq LIMIT $3",
-        &[account.to_string().into(), ends.first_seq.into(), i64::from(limit).into()],
-        |row| {
-            let is_waiting = row.maybe_text(4)?.is_some();
-            let id =
-                EventId::parse(row.text(0)?).ok_or_else(|| DbError::broken("an event's id"))?;
-            let chain = row.maybe_blob(2)?.map(link_of).transpose()?;
-            Ok((id, row.integer(1)?, chain, Time(row.integer(3)?), is_waiting))
-        },
-    )?;
-    let mut forgotten = 0;
-    for (id, seq, chain, at, is_waiting) in rows {
+        COVERED.split(", ").map(|column| format!("e.{column}")).collect::<Vec<_>>().join(", ")
+    );
+    let (mut last, mut going) = (ends.clone(), Vec::new());
+    let values = [account.to_string().into(), ends.first_seq.into(), i64::from(limit).into()];
+    let mut goes_on = true;
+    tx.each(&sql, &values, |row| {
+        let (seq, at, is_waiting) = (row.integer(0)?, Time(row.integer(1)?), row.maybe_text(2)?);
         // The newest stays: a chain without events would look like one that was wiped out.
-        let goes = at < before && !is_waiting && seq == ends.first_seq && seq < ends.seq;
-        let (true, Some(chain)) = (goes, chain) else { break };
-        tx.run("DELETE FROM events WHERE id = $1", &[id.to_string().into()])?;
-        (ends.first_seq, ends.before_first) = (seq + 1, chain);
-        forgotten += 1;
+        let goes = at < before && is_waiting.is_none() && seq == last.first_seq && seq < last.seq;
+        // What was changed stays too: it is evidence.
+        let link = fitting(keys, &last.before_first, seq, row, 3);
+        match link.filter(|_| goes_on && goes) {
+            Some(link) => {
+                going.push(row.text(4)?.to_owned());
+                (last.first_seq, last.before_first) = (seq + 1, link);
+            }
+            None => goes_on = false,
+        }
+        Ok(())
+    })?;
+    for id in &going {
+        tx.run("DELETE FROM events WHERE id = $1", &[id.as_str().into()])?;
     }
+    ends = last;
+    let forgotten = going.len() as u64;
     if forgotten > 0 {
         save_ends(tx, keys, account, &ends)?;
     }

@@ -16,7 +16,7 @@ use keyway_store::credentials::{self, Realm};
 use keyway_store::usage::{self, Batch, Seen};
 use keyway_store::{Change, Db, DbError, Follower, SCHEMA_VERSION, Tx, idempotency, settings};
 
-use crate::house::{House, NOW, account, add_account, credential, folder, options};
+use crate::house::{House, NOW, account, add_account, audit_key, credential, folder, options};
 
 mod house;
 
@@ -73,8 +73,8 @@ fn another_accounts_credential_is_not_found() {
 fn duplicates_are_recognised() {
     let house = House::new("duplicates");
     house.write(|tx| add_account(tx, 1)).unwrap();
-    house.write(|tx| accounts::insert(tx, &account(2, Some("ours")))).unwrap();
-    let taken = house.write(|tx| accounts::insert(tx, &account(3, Some("ours"))));
+    house.write(|tx| accounts::insert(tx, &audit_key(), &account(2, Some("ours")))).unwrap();
+    let taken = house.write(|tx| accounts::insert(tx, &audit_key(), &account(3, Some("ours"))));
     assert!(taken.unwrap_err().is_duplicate(), "the external id");
     house.keep(&credential(1, "admin")).unwrap();
     let second = house.keep(&credential(2, "admin")).unwrap_err();

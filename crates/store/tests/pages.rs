@@ -10,7 +10,7 @@ use keyway_domain::event::Event;
 use keyway_domain::id::{AccountId, CredentialId, EventId, MemberId, MessageId};
 use keyway_domain::limits::PLACES_PER_SECRET_MAX;
 use keyway_domain::time::{DAY_MS, Time};
-use keyway_secret::{Keyring, RootKey, RowSealer, SeededEntropy};
+use keyway_store::audit::{self, Fault};
 use keyway_store::events::Filter;
 use keyway_store::usage::{Batch, Day, Place, Seen};
 use keyway_store::{
@@ -19,7 +19,7 @@ use keyway_store::{
 };
 use tokio::runtime::Builder;
 
-use crate::house::{House, NOW, add_account, credential, folder, options};
+use crate::house::{House, NOW, add_account, audit_key, credential, folder, options};
 
 mod house;
 
@@ -331,11 +331,6 @@ fn event(number: u128, account: AccountId, kind: &str) -> Event {
     }
 }
 
-/// The key of the audit log's links.
-fn audit_key() -> RowSealer {
-    Keyring::derive(&RootKey::generate(&mut SeededEntropy::new(1))).audit
-}
-
 #[test]
 fn an_event_comes_back_as_it_was_kept() {
     let house = two_accounts("event");
@@ -399,6 +394,26 @@ fn a_page_of_events_has_those_of_which_all_that_is_asked_holds() {
         ..ours()
     };
     assert_eq!(all(narrow), [2]);
+}
+
+#[test]
+fn what_is_forgotten_of_a_log_is_looked_at_first() {
+    let house = two_accounts("forgotten");
+    house.done(|tx| {
+        let all = (1..=9).map(|number| event(number, OURS, "api_key.created"));
+        all.clone().try_for_each(|event| events::append(tx, &audit_key(), &event))?;
+        all.take(8).try_for_each(|event| events::take_untold(tx, event.id).map(drop))
+    });
+    let prune = |before| house.done(move |tx| audit::prune(tx, &audit_key(), OURS, before, 500));
+    let verified = || house.read(|tx| audit::verify(tx, &audit_key(), OURS)).unwrap();
+    assert_eq!(prune(later(3)), 2);
+    assert_eq!(verified().map(|whole| (whole.entries, whole.seq)), Ok((7, 9)), "a part is whole");
+    let sql = "UPDATE events SET at = 0 WHERE account_id = $1 AND seq IN (5, 6)";
+    house.editor().execute(sql, [OURS.to_string()]).unwrap();
+    assert_eq!(prune(later(4)), 1, "as far as it is as it was written");
+    assert_eq!(prune(Time::NEVER), 1, "and no further, whatever it says of its time");
+    let broken = verified().unwrap_err();
+    assert_eq!((broken.fault, broken.seq), (Fault::Changed, 5));
 }
 
 // An account's own things, and the post.

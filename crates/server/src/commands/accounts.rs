@@ -28,7 +28,7 @@ pub fn create(
         suspended: false,
         created_at: moment.now,
     };
-    accounts::insert(tx, &account).map_err(external_id_taken)?;
+    accounts::insert(tx, &moment.keys.audit, &account).map_err(external_id_taken)?;
     let after = json!({ "name": account.name, "external_id": account.external_id });
     let happened = Happened::new(Kind::AccountCreated, json!({}), after);
     moment.record(tx, account.id, account.id.to_string(), happened)?;

@@ -106,6 +106,22 @@ fn edits(account: &str, ids: &[String]) -> Vec<Edit> {
             9,
         ),
         (
+            "one is added before the first",
+            format!(
+                "INSERT INTO events SELECT '{new}', at, account_id, kind, subject, actor, step_up,
+                     request_id, before, after, address, client, -7, chain
+                 FROM events WHERE id = '{fifth}'"
+            ),
+            "added",
+            -7,
+        ),
+        (
+            "its mark is not readable",
+            format!("UPDATE audit_ends SET chain = x'00' WHERE account_id = '{account}'"),
+            "ends",
+            0,
+        ),
+        (
             "all of it is gone",
             format!(
                 "DELETE FROM events WHERE account_id = '{account}';
@@ -159,6 +175,53 @@ async fn a_broken_log_goes_on_and_stays_broken_where_it_was() {
     // Another account's log is its own.
     let other = keyway.account().await;
     assert_eq!(verify(&keyway, &other).await["whole"], true);
+}
+
+/// What somebody may do so that Keyway itself makes the log look whole again.
+#[tokio::test]
+async fn nothing_that_goes_on_makes_a_broken_log_whole() {
+    let unchained = "UPDATE events SET seq = NULL, chain = NULL WHERE account_id = 'ACCT';
+        DELETE FROM audit_ends WHERE account_id = 'ACCT';
+        DELETE FROM events WHERE id IN (SELECT MAX(id) FROM events WHERE account_id = 'ACCT')";
+    let wiped = "DELETE FROM outbox; DELETE FROM events WHERE account_id = 'ACCT';
+        DELETE FROM audit_ends WHERE account_id = 'ACCT'";
+    let later = "INSERT INTO events SELECT replace(id, 'evt_0', 'evt_7'), at, account_id, kind,
+            subject, actor, step_up, request_id, before, after, address, client, seq + 1, chain
+        FROM events WHERE account_id = 'ACCT' ORDER BY seq DESC LIMIT 1";
+    let unreadable = "UPDATE audit_ends SET chain = x'00' WHERE account_id = 'ACCT'";
+    for sql in [unchained, wiped, later, unreadable] {
+        let mut keyway = Keyway::start("enterprise").await;
+        let (account, _) = lived(&keyway).await;
+        let edit = |sql: &str| {
+            let database = Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+            database.execute_batch(&sql.replace("ACCT", &account)).expect("SQL");
+        };
+        edit(sql);
+        keyway = keyway.restart("enterprise").await;
+        assert_eq!(verify(&keyway, &account).await["whole"], false, "after a start: {sql}");
+        let body =
+            json!({ "kind": "key", "environment": "live", "name": "Later", "grant": "everything" });
+        let id = keyway.create(&account, body).await.expect(201).id();
+        keyway.act(&account, &id, "revoke", json!({})).await.expect(200);
+        assert_eq!(verify(&keyway, &account).await["whole"], false, "after events: {sql}");
+        let all = keyway.get("/v1/audit/verify").await.expect(200).json();
+        assert_eq!(all["broken"][0]["account"], account.as_str(), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn the_operators_log_does_not_go_unnoticed() {
+    let keyway = Keyway::start("enterprise").await;
+    let database = Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    assert_eq!(keyway.get("/v1/audit/verify").await.expect(200).json()["whole"], true);
+    let whose = "account_id = 'acct_00000000000000000000000000'";
+    let sql = format!(
+        "DELETE FROM outbox; DELETE FROM events WHERE {whose};
+        DELETE FROM audit_ends WHERE {whose}"
+    );
+    database.execute_batch(&sql).expect("SQL");
+    let all = keyway.get("/v1/audit/verify").await.expect(200).json();
+    assert_eq!(all["broken"][0]["fault"], "ends", "{all}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
-use keyway_secret::{Digest, Keyring, RootKey, SeededEntropy};
+use keyway_secret::{Digest, Keyring, RootKey, RowSealer, SeededEntropy};
 use keyway_store::accounts::{self, Account};
 use keyway_store::{Db, DbError, Options, Rules, Tx, credentials};
 use tokio::runtime::{Builder, Runtime};
@@ -50,8 +50,16 @@ pub(crate) fn options() -> Options {
 pub(crate) fn rules() -> Rules {
     let path = format!("{}/../../schemes/airwallex.toml", env!("CARGO_MANIFEST_DIR"));
     let scheme = Scheme::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let keys = Keyring::derive(&RootKey::generate(&mut SeededEntropy::new(1)));
-    Rules { scheme: Arc::new(scheme), seals: keys.rows }
+    Rules { scheme: Arc::new(scheme), seals: keyring().rows }
+}
+
+fn keyring() -> Keyring {
+    Keyring::derive(&RootKey::generate(&mut SeededEntropy::new(1)))
+}
+
+/// The key of the audit log's links.
+pub(crate) fn audit_key() -> RowSealer {
+    keyring().audit
 }
 
 impl House {
@@ -98,7 +106,7 @@ pub(crate) fn account(number: u128, external_id: Option<&str>) -> Account {
 }
 
 pub(crate) fn add_account(tx: &mut Tx<'_>, number: u128) -> Result<(), DbError> {
-    accounts::insert(tx, &account(number, None))
+    accounts::insert(tx, &audit_key(), &account(number, None))
 }
 
 /// A credential with two live secrets, one ended, and a value in every column.

@@ -2,12 +2,13 @@
 
 use http::StatusCode;
 use keyway_domain::id::AccountId;
+use keyway_store::accounts;
 use keyway_store::accounts::OPERATOR;
-use keyway_store::audit::{self, Verified};
-use keyway_store::{Tx, accounts};
+use keyway_store::audit::Verified;
 use serde_json::{Value, json};
 
 use super::{Call, Caller, Problem, Reply, json_reply};
+use crate::audit;
 use crate::commands::Error;
 use crate::commands::sessions::hex;
 
@@ -34,12 +35,9 @@ pub(crate) fn shown(account: AccountId, verified: &Verified) -> Value {
 /// `GET /v1/accounts/{account}/audit/verify`
 pub async fn verify(call: Call, _: Caller) -> Result<Reply, Problem> {
     let account = call.account()?;
-    let keys = call.app.keys.audit.clone();
-    let read = move |tx: &mut Tx<'_>| {
-        accounts::find(tx, account)?.ok_or(Error::NotFound("account"))?;
-        Ok::<_, Error>(audit::verify(tx, &keys, account)?)
-    };
-    let verified = call.app.db.read(read).await?;
+    let found = call.app.db.read(move |tx| accounts::find(tx, account)).await?;
+    found.ok_or(Error::NotFound("account"))?;
+    let verified = audit::verify(&call.app, account).await?;
     Ok(json_reply(StatusCode::OK, shown(account, &verified).to_string()))
 }
 
@@ -58,8 +56,7 @@ pub async fn verify_all(call: Call, _: Caller) -> Result<Reply, Problem> {
     let (mut entries, mut broken) = (0, Vec::new());
     let accounts = all.len();
     for account in all {
-        let keys = call.app.keys.audit.clone();
-        let verified = call.app.db.read(move |tx| audit::verify(tx, &keys, account)).await?;
+        let verified = audit::verify(&call.app, account).await?;
         match &verified {
             Ok(whole) => entries += whole.entries,
             Err(_) => broken.push(shown(account, &verified)),

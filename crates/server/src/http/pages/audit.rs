@@ -4,7 +4,7 @@ use http::StatusCode;
 use keyway_domain::event::Event;
 use keyway_domain::id::EventId;
 use keyway_domain::time::{DAY_MS, Time};
-use keyway_store::audit::{self, Broken, Fault, Verified};
+use keyway_store::audit::{Broken, Fault, Verified};
 use keyway_store::events::{self, Filter};
 use maud::{Markup, html};
 
@@ -12,6 +12,7 @@ use super::fields::encoded;
 use super::problems::Stop;
 use super::visit::Visit;
 use super::{Answer, icons, layout, reply, said, ui};
+use crate::audit;
 use crate::commands::sessions::hex;
 use crate::csv;
 
@@ -81,8 +82,7 @@ pub(crate) async fn page(visit: Visit) -> Answer {
 
 /// The log, with a look at its whole chain.
 pub(crate) async fn verify(visit: Visit) -> Answer {
-    let (account, keys) = (visit.signed()?.account.id, visit.app().keys.audit.clone());
-    let verified = visit.app().db.read(move |tx| audit::verify(tx, &keys, account)).await?;
+    let verified = audit::verify(visit.app(), visit.signed()?.account.id).await?;
     show(&visit, Some(verified)).await
 }
 
