@@ -34,13 +34,17 @@ impl What {
         }
     }
 
-    /// Reads the word.
-    pub fn parse(word: &str) -> Option<Self> {
+    /// Everything that comes by itself.
+    pub fn all() -> impl Iterator<Item = Self> {
         let reminders = EXPIRY_REMINDER_DAYS.map(Self::Reminder);
         [Self::Expiring, Self::Expired, Self::OverlapEnded, Self::Old, Self::Idle]
             .into_iter()
             .chain(reminders)
-            .find(|what| what.word() == word)
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::all().find(|what| what.word() == word)
     }
 }
 
@@ -63,6 +67,13 @@ pub struct Ages {
     pub old: Option<i64>,
     /// Without use.
     pub idle: Option<i64>,
+}
+
+impl Ages {
+    /// Whether a secret that was made at an instant is called out by now.
+    pub fn is_old(self, since: Time, now: Time) -> bool {
+        self.old.is_some_and(|days| since.plus_ms(days.saturating_mul(DAY_MS)) <= now)
+    }
 }
 
 /// Everything that the clock will do to a credential as it is now.
@@ -107,7 +118,13 @@ pub fn holds(credential: &Credential, due: &Due, now: Time) -> bool {
     }
     let current = credential.current().map(|secret| secret.created_at);
     match due.what {
-        What::Expiring | What::Reminder(_) => credential.expires_at == Some(due.of) && now < due.of,
+        What::Expiring => credential.expires_at == Some(due.of) && now < due.of,
+        // One that is late to the next notice would only say the same.
+        What::Reminder(days) => {
+            let next = EXPIRY_REMINDER_DAYS.into_iter().chain([EXPIRING_DAYS, 0]);
+            let next = next.filter(|next| *next < days).max().unwrap_or(0);
+            credential.expires_at == Some(due.of) && now < due.of.plus_ms(-next * DAY_MS)
+        }
         What::Expired => credential.expires_at == Some(due.of) && due.of <= now,
         What::OverlapEnded => {
             let ended = |state| state == SecretState::Retiring { until: due.of };

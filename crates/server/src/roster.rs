@@ -19,6 +19,7 @@ use keyway_domain::grant::{Action, Grant, Need};
 use keyway_domain::id::{AccountId, CredentialId, MemberId};
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{DAY_MS, Time};
+use keyway_store::due::OwnDays;
 use keyway_store::usage::{self, Batch, Seen};
 use keyway_store::{DbError, credentials, owners};
 use tokio::sync::OnceCell;
@@ -32,17 +33,10 @@ pub const DAYS: usize = 14;
 pub const UNUSED_MS: i64 = 90 * DAY_MS;
 /// An expiry is called out so long before it comes.
 pub const EXPIRING_MS: i64 = 7 * DAY_MS;
-/// Age from which a secret is called old where its kind does not say.
-pub const OLD_DAYS: i64 = 90;
 /// A roster is read anew after so long: what other processes counted is in it then.
 const READ_ANEW_MS: i64 = 10 * 60_000;
 /// Rosters kept at once; the one longest unread goes first.
 const ROSTERS_MAX: usize = 256;
-
-/// Days after which a kind's secret is called out.
-pub fn old_days(scheme: &Scheme, kind: &str) -> i64 {
-    scheme.kind(kind).and_then(|kind| kind.old_after_days).map_or(OLD_DAYS, i64::from)
-}
 
 /// Whether a grant can take money out of the account.
 pub fn moves_money(grant: Grant, scheme: &Scheme) -> bool {
@@ -130,12 +124,15 @@ pub struct Listing {
     pub ended: usize,
     /// How many of them stand before this page.
     pub before: usize,
+    /// What the account says of the age of its secrets.
+    pub ages: OwnDays,
 }
 
 /// An account's credentials.
 #[derive(Debug, Default)]
 pub struct Roster {
     entries: HashMap<CredentialId, Entry>,
+    ages: OwnDays,
 }
 
 /// What rows are sorted by: ended ones last, then the order asked for, then the newest first.
@@ -180,7 +177,7 @@ impl Roster {
                 continue;
             }
             let live = entry.is_live(now);
-            let shown = shown_under(entry, live, scheme, now);
+            let shown = shown_under(entry, live, (scheme, self.ages), now);
             for (count, shown) in counts.iter_mut().zip(shown) {
                 *count += usize::from(shown);
             }
@@ -204,7 +201,7 @@ impl Roster {
         }
         fitting.sort_unstable_by_key(|(key, _)| *key);
         let rows = fitting.into_iter().map(|(_, entry)| entry.clone()).collect();
-        Listing { rows, counts, found, ended, before }
+        Listing { rows, counts, found, ended, before, ages: self.ages }
     }
 }
 
@@ -220,13 +217,18 @@ fn key(entry: &Entry, live: bool, sort: Sort) -> Key<'_> {
 }
 
 /// Under which choices of [`Show::ALL`] a row is.
-fn shown_under(entry: &Entry, live: bool, scheme: &Scheme, now: Time) -> [bool; Show::ALL.len()] {
+fn shown_under(
+    entry: &Entry,
+    live: bool,
+    (scheme, ages): (&Scheme, OwnDays),
+    now: Time,
+) -> [bool; Show::ALL.len()] {
     [
         true,
         live && entry.is_rotating(now),
         live && entry.is_expiring(now),
         live && entry.is_unused(now),
-        live && entry.is_old(now, scheme),
+        live && entry.is_old(now, ages.ages(scheme, &entry.kind)),
         live && moves_money(entry.grant, scheme),
         !live,
     ]
@@ -336,6 +338,7 @@ struct Known {
     owners: HashMap<CredentialId, MemberId>,
     seen: HashMap<CredentialId, (u32, Seen)>,
     days: HashMap<CredentialId, Vec<usage::Day>>,
+    ages: OwnDays,
 }
 
 async fn read(app: &Arc<App>, account: AccountId, shelf: &Shelf) -> Result<(), DbError> {
@@ -357,11 +360,13 @@ async fn read(app: &Arc<App>, account: AccountId, shelf: &Shelf) -> Result<(), D
                 owners: owners::all(tx, account)?,
                 seen: usage::last_seen(tx, account)?,
                 days: usage::days(tx, account, since)?,
+                ages: OwnDays::of(tx, account)?,
             })
         })
         .await?;
     // Changes that were committed since the snapshot are in the roster already, and newer.
     let mut roster = shelf.roster.write().unwrap_or_else(PoisonError::into_inner);
+    roster.ages = known.ages;
     for credential in &known.credentials {
         roster.put(credential);
         let Some(entry) = roster.entries.get_mut(&credential.id) else { continue };

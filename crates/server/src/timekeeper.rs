@@ -46,15 +46,19 @@ fn tell(tx: &mut Tx<'_>, moment: &Moment, id: CredentialId, due: &Due) -> Result
     let Some(credential) = found.filter(|credential| holds(credential, due, now)) else {
         return due::forget(tx, id, due);
     };
-    if due.what == What::Idle {
-        let last = last_use(tx, id)?.unwrap_or(due.of);
-        if last > due.of {
-            due::forget(tx, id, due)?;
-            return due::put_off(tx, id, &Due { of: last, at: at_same_age(due, last), ..*due });
-        }
+    let last_used = last_use(tx, id)?;
+    if due.what == What::Idle
+        && let Some(last) = last_used.filter(|last| *last > due.of)
+    {
+        due::forget(tx, id, due)?;
+        return due::put_off(tx, id, &Due { of: last, at: at_same_age(due, last), ..*due });
+    }
+    // After a time without a process several are due at once: people are told once.
+    if matches!(due.what, What::Reminder(_)) && due::expiry_was_told(tx, id, due.of, now)? {
+        return due::forget(tx, id, due);
     }
     if due::take(tx, id, due, now)? {
-        let happened = happened(&credential, due, now);
+        let happened = happened(&credential, due, last_used, now);
         moment.record(tx, credential.account, id.to_string(), happened)?;
     }
     Ok(())
@@ -69,7 +73,7 @@ fn at_same_age(due: &Due, of: Time) -> Time {
     of.plus_ms(due.at.0.saturating_sub(due.of.0))
 }
 
-fn happened(credential: &Credential, due: &Due, now: Time) -> Happened {
+fn happened(credential: &Credential, due: &Due, last: Option<Time>, now: Time) -> Happened {
     let days = (now.0 - due.of.0).div_euclid(DAY_MS);
     let left = (due.of.0 - now.0).div_euclid(DAY_MS) + i64::from((due.of.0 - now.0) % DAY_MS > 0);
     let secret = credential.current().map(|secret| secret.number);
@@ -79,25 +83,27 @@ fn happened(credential: &Credential, due: &Due, now: Time) -> Happened {
         What::Expired => (Kind::Expired, json!({ "expired_at": due.of })),
         What::OverlapEnded => (Kind::OverlapEnded, json!({ "secret": secret, "ended_at": due.of })),
         What::Old => (Kind::Old, json!({ "secret": secret, "made_at": due.of, "days": days })),
-        What::Idle => (Kind::Idle, json!({ "last_used_at": due.of, "days": days })),
+        What::Idle => (Kind::Idle, json!({ "last_used_at": last, "days": days })),
     };
     Happened::new(kind, json!({}), after)
 }
 
 /// Plans anew for credentials that were called idle and were used since.
 pub async fn wake_idle(app: &Arc<App>) -> Result<(), DbError> {
-    let used = app.db.read(|tx| due::used_again(tx, BATCH)).await?;
-    if used.is_empty() {
-        return Ok(());
+    loop {
+        let used = app.db.read(|tx| due::used_again(tx, BATCH)).await?;
+        if used.is_empty() {
+            return Ok(());
+        }
+        app.db
+            .write(app.now(), move |tx| {
+                for (id, due, last) in &used {
+                    due::forget(tx, *id, due)?;
+                    let again = Due { of: *last, at: at_same_age(due, *last), ..*due };
+                    due::put_off(tx, *id, &again)?;
+                }
+                Ok::<_, DbError>(())
+            })
+            .await?;
     }
-    app.db
-        .write(app.now(), move |tx| {
-            for (id, due, last) in &used {
-                due::forget(tx, *id, due)?;
-                let again = Due { of: *last, at: at_same_age(due, *last), ..*due };
-                due::put_off(tx, *id, &again)?;
-            }
-            Ok::<_, DbError>(())
-        })
-        .await
 }

@@ -4,7 +4,7 @@ use keyway_domain::credential::Credential;
 use keyway_domain::due::{Ages, Due, What, plan};
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::{Kept, Scheme};
-use keyway_domain::time::Time;
+use keyway_domain::time::{DAY_MS, Time};
 
 use crate::account_settings;
 use crate::accounts::OPERATOR;
@@ -17,30 +17,39 @@ pub const OLD_DAYS: &str = "old_days";
 /// The setting of an account that says after how many days without use a credential is idle.
 pub const IDLE_DAYS: &str = "idle_days";
 
-/// An account's own number of days.
-fn days_setting(tx: &mut Tx<'_>, account: AccountId, name: &str) -> Result<Option<i64>, DbError> {
-    let found = account_settings::find(tx, account, name)?;
-    Ok(found.and_then(|text| text.parse().ok()))
+/// What an account says itself of the ages at which its credentials are called out; 0 for never,
+/// `None` for what the scheme says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnDays {
+    /// Since the secret was made.
+    pub old: Option<i64>,
+    /// Without use.
+    pub idle: Option<i64>,
 }
 
-/// When an account's credentials of a kind are called old and idle.
-pub fn ages(
-    tx: &mut Tx<'_>,
-    scheme: &Scheme,
-    account: AccountId,
-    kind: &str,
-) -> Result<Ages, DbError> {
-    let Some(kind) = scheme.kind(kind) else { return Ok(Ages::default()) };
-    // A public one belongs into pages and apps: it is used where nobody counts, and never renewed.
-    if kind.kept == Kept::Readable {
-        return Ok(Ages::default());
+impl OwnDays {
+    /// Reads them.
+    pub fn of(tx: &mut Tx<'_>, account: AccountId) -> Result<Self, DbError> {
+        let mut days = |name| {
+            let found = account_settings::find(tx, account, name)?;
+            Ok::<_, DbError>(found.and_then(|text| text.parse().ok()))
+        };
+        Ok(Self { old: days(OLD_DAYS)?, idle: days(IDLE_DAYS)? })
     }
-    let old = days_setting(tx, account, OLD_DAYS)?;
-    let old = old.or_else(|| kind.old_after_days.map(i64::from));
-    let idle = days_setting(tx, account, IDLE_DAYS)?;
-    let idle = idle.or_else(|| scheme.idle_after_days.map(i64::from));
-    let on = |days: Option<i64>| days.filter(|days| *days > 0);
-    Ok(Ages { old: on(old), idle: on(idle) })
+
+    /// When the account's credentials of a kind are called old and idle.
+    pub fn ages(self, scheme: &Scheme, kind: &str) -> Ages {
+        let Some(kind) = scheme.kind(kind) else { return Ages::default() };
+        // A public one belongs into pages and apps: it is used where nobody counts, and never
+        // renewed.
+        if kind.kept == Kept::Readable {
+            return Ages::default();
+        }
+        let old = self.old.or_else(|| kind.old_after_days.map(i64::from));
+        let idle = self.idle.or_else(|| scheme.idle_after_days.map(i64::from));
+        let on = |days: Option<i64>| days.filter(|days| *days > 0);
+        Ages { old: on(old), idle: on(idle) }
+    }
 }
 
 /// Plans what the clock will do to a credential as it is now. What was told stays told.
@@ -53,8 +62,8 @@ pub(crate) fn replan(
     if credential.account == OPERATOR {
         return Ok(());
     }
-    let ages = ages(tx, scheme, credential.account, &credential.kind)?;
-    let planned = plan(credential, ages, tx.now);
+    let ages = OwnDays::of(tx, credential.account)?.ages(scheme, &credential.kind);
+    let mut planned = plan(credential, ages, tx.now);
     let id = credential.id.to_string();
     let known = tx.all(
         "SELECT what, of FROM due WHERE credential_id = $1 AND told_at IS NULL",
@@ -62,10 +71,14 @@ pub(crate) fn replan(
         |row| Ok((row.text(0)?.to_owned(), row.integer(1)?)),
     )?;
     for (what, of) in known {
-        let stays = planned.iter().any(|due| due.what.word() == what && due.of.0 == of);
-        // A credential that was used is idle from its last use on, which no plan knows.
-        let is_idle = what == What::Idle.word() && planned.iter().any(|d| d.what == What::Idle);
-        if !stays && !is_idle {
+        let found = planned.iter().position(|due| {
+            // A credential that was used is idle from its last use on, which no plan knows.
+            let is_later_use = due.what == What::Idle && due.of.0 < of;
+            due.what.word() == what && (due.of.0 == of || is_later_use)
+        });
+        if let Some(place) = found {
+            planned.remove(place);
+        } else {
             tx.run(
                 "DELETE FROM due
                  WHERE credential_id = $1 AND what = $2 AND of = $3 AND told_at IS NULL",
@@ -79,9 +92,16 @@ pub(crate) fn replan(
     Ok(())
 }
 
-/// Plans what the clock will do to credentials that were kept before there were plans.
+/// Plans what the clock will do to credentials that were kept before there were plans. What has
+/// ended already is nobody's news.
 pub fn adopt(tx: &mut Tx<'_>, scheme: &Scheme, credential: &Credential) -> Result<(), DbError> {
-    replan(tx, scheme, credential)
+    replan(tx, scheme, credential)?;
+    tx.run(
+        "UPDATE due SET told_at = $2 WHERE credential_id = $1 AND told_at IS NULL AND of <= $2
+             AND what IN ('expired', 'overlap_ended')",
+        &[credential.id.to_string().into(), tx.now.0.into()],
+    )?;
+    Ok(())
 }
 
 fn insert(tx: &mut Tx<'_>, id: CredentialId, due: &Due) -> Result<(), DbError> {
@@ -106,14 +126,33 @@ fn read(row: &dyn Columns) -> Result<(CredentialId, Due), DbError> {
     ))
 }
 
+/// The words for what is due that this version knows: another version's wait for it.
+fn known_words() -> String {
+    What::all().map(|what| format!("'{}'", what.word())).collect::<Vec<_>>().join(", ")
+}
+
 /// What is due by now, the longest due first.
 pub fn next(tx: &mut Tx<'_>, now: Time, limit: u32) -> Result<Vec<(CredentialId, Due)>, DbError> {
-    tx.all(
-        "SELECT credential_id, what, of, at FROM due WHERE told_at IS NULL AND at <= $1
+    let sql = format!(
+        "SELECT credential_id, what, of, at FROM due
+         WHERE told_at IS NULL AND at <= $1 AND what IN ({})
          ORDER BY at, credential_id, what LIMIT $2",
-        &[now.0.into(), i64::from(limit).into()],
-        read,
-    )
+        known_words()
+    );
+    tx.all(&sql, &[now.0.into(), i64::from(limit).into()], read)
+}
+
+/// Whether people were told of an expiry within the day before `now`.
+pub fn expiry_was_told(
+    tx: &mut Tx<'_>,
+    id: CredentialId,
+    of: Time,
+    now: Time,
+) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM due WHERE credential_id = $1 AND of = $2 AND told_at > $3
+        AND (what = 'expiring' OR what LIKE 'reminder_%')";
+    let values = [id.to_string().into(), of.0.into(), now.plus_ms(-DAY_MS).0.into()];
+    Ok(tx.first(sql, &values, |_| Ok(()))?.is_some())
 }
 
 /// Takes a thing that is due; whether it was still to be told. Whoever gets `true` tells it, in

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use keyway_domain::Environment;
 use keyway_domain::credential::{Credential, SecretState, Status};
+use keyway_domain::due::Ages;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{CredentialId, MemberId};
-use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::Seen;
 
-use super::{DAYS, EXPIRING_MS, UNUSED_MS, old_days};
+use super::{DAYS, EXPIRING_MS, UNUSED_MS};
 
 /// A row of the list.
 #[derive(Debug, Clone)]
@@ -113,8 +113,8 @@ impl Entry {
     }
 
     /// Whether its secret is due for renewal.
-    pub fn is_old(&self, now: Time, scheme: &Scheme) -> bool {
-        self.is_live(now) && self.secret_since.plus_ms(old_days(scheme, &self.kind) * DAY_MS) <= now
+    pub fn is_old(&self, now: Time, ages: Ages) -> bool {
+        self.is_live(now) && ages.is_old(self.secret_since, now)
     }
 
     /// Requests on each of the last days, today last.

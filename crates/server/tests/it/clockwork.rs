@@ -193,6 +193,63 @@ async fn an_idle_credential_is_called_out_from_its_last_use_on() {
 }
 
 #[tokio::test]
+async fn a_rotation_of_an_unused_credential_leaves_one_notice_that_it_is_idle() {
+    let keyway = Keyway::start("xtopay").await;
+    let account = keyway.account().await;
+    let body = json!({ "kind": "client", "environment": "live", "name": "K",
+        "grant": { "payments": "write" } });
+    let id = keyway.create(&account, body).await.expect(201).id();
+    for _ in 0..2 {
+        keyway.clock.advance_ms(50 * DAY);
+        keyway.act(&account, &id, "rotate", json!({})).await.expect(200);
+        keyway.work().await;
+    }
+    assert!(told(&keyway, &account, "api_key.idle").await.is_empty(), "its secret is new");
+    keyway.clock.advance_ms(91 * DAY);
+    keyway.work().await;
+    let idle = told(&keyway, &account, "api_key.idle").await;
+    assert_eq!(idle.len(), 1, "{idle:?}");
+    assert_eq!(idle[0]["after"]["last_used_at"], Value::Null, "nothing ever used it");
+}
+
+#[tokio::test]
+async fn what_a_newer_version_planned_stops_nothing() {
+    let keyway = Keyway::start("enterprise").await;
+    let account = keyway.account().await;
+    let id = key(&keyway, &account, Some("2026-12-10")).await;
+    let database = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let sql = "INSERT INTO due (credential_id, what, of, at) VALUES ($1, 'reviewed', 1, 1)";
+    database.execute(sql, [&id]).expect("SQL");
+    set(&keyway, "2026-12-10T00:00:01Z");
+    keyway.work().await;
+    assert_eq!(told(&keyway, &account, "api_key.expired").await.len(), 1);
+    let waits = "SELECT COUNT(*) FROM due WHERE what = 'reviewed' AND told_at IS NULL";
+    let waits: i64 = database.query_row(waits, [], |row| row.get(0)).expect("SQL");
+    assert_eq!(waits, 1, "it is the newer version's");
+}
+
+#[tokio::test]
+async fn several_notices_of_one_expiry_that_are_due_at_once_are_one() {
+    for (back, wanted) in [("2026-12-05T00:00:00Z", 1), ("2026-12-09T12:00:00Z", 1)] {
+        let keyway = Keyway::start("enterprise").await;
+        let account = keyway.account().await;
+        key(&keyway, &account, Some("2026-12-10")).await;
+        // Nothing ran from the first of November on.
+        let sql = "INSERT INTO due (credential_id, what, of, at)
+            SELECT credential_id, 'reminder_30', of, at - 23 * 86400000 FROM due
+            WHERE what = 'expiring'";
+        let database =
+            rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+        database.execute(sql, []).expect("SQL");
+        set(&keyway, back);
+        keyway.work().await;
+        let people = told(&keyway, &account, "api_key.expiry_reminded").await.len();
+        let programs = told(&keyway, &account, "api_key.expiring").await.len();
+        assert_eq!((people + programs, programs), (wanted, 1), "at {back}");
+    }
+}
+
+#[tokio::test]
 async fn several_workers_and_a_clock_that_jumps_tell_each_thing_once() {
     let keyway = Keyway::start("enterprise").await;
     let account = keyway.account().await;

@@ -9,6 +9,7 @@ use keyway_domain::lifecycle::Edit;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_store::credentials::{self, Filter};
+use keyway_store::due::OwnDays;
 use keyway_store::{DbError, Tx, usage as store_usage};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -196,9 +197,10 @@ pub(super) async fn list_in(call: Call, place: Place) -> Result<Reply, Problem> 
             }
             let page = credentials::page(tx, &rules, account, &filter, limit)?;
             let last = page.last().map(|credential| credential.id.0);
+            let ages = OwnDays::of(tx, account)?;
             let entries = page.iter().map(|credential| {
                 let seen = store_usage::seen(tx, credential.id)?;
-                Ok(view::credential(credential, &rules.scheme, &seen, now))
+                Ok(view::credential(credential, &rules.scheme, &seen, ages, now))
             });
             Ok((entries.collect::<Result<Vec<_>, DbError>>()?, last))
         })
@@ -217,7 +219,8 @@ pub(super) async fn one_in(call: Call, place: Place) -> Result<Reply, Problem> {
             let found = credentials::find(tx, &rules, place.account, id)?;
             let credential = found.ok_or(Error::NotFound("credential"))?;
             let seen = store_usage::seen(tx, id)?;
-            Ok::<_, Error>(view::credential(&credential, &rules.scheme, &seen, now))
+            let ages = OwnDays::of(tx, place.account)?;
+            Ok::<_, Error>(view::credential(&credential, &rules.scheme, &seen, ages, now))
         })
         .await?;
     Ok(json_reply(StatusCode::OK, body.to_string()))
@@ -300,8 +303,9 @@ fn done(
 ) -> Result<Done, Error> {
     let scheme = &moment.realm.rules.scheme;
     let seen = store_usage::seen(tx, credential.id)?;
+    let ages = OwnDays::of(tx, credential.account)?;
     Ok(Done {
-        body: view::credential(credential, scheme, &seen, moment.now),
+        body: view::credential(credential, scheme, &seen, ages, moment.now),
         shown: shown.map(|shown| view::shown(shown, &credential.kind, scheme)),
     })
 }

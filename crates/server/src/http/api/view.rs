@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use keyway_domain::credential::{Credential, EndedBecause, SecretState, Status};
 use keyway_domain::scheme::Scheme;
-use keyway_domain::time::{DAY_MS, Time};
+use keyway_domain::time::Time;
 use keyway_store::accounts::Account;
+use keyway_store::due::OwnDays;
 use keyway_store::usage::Seen;
 use serde_json::{Map, Value, json};
 
@@ -27,6 +28,7 @@ pub(super) fn credential(
     credential: &Credential,
     scheme: &Scheme,
     seen: &BTreeMap<u32, Seen>,
+    ages: OwnDays,
     now: Time,
 ) -> Value {
     let kind = scheme.kind(&credential.kind);
@@ -41,8 +43,8 @@ pub(super) fn credential(
         Status::Live => None,
     };
     let secret_since = credential.current().map(|current| current.created_at);
-    let old = kind.and_then(|kind| kind.old_after_days).zip(secret_since);
-    let is_old = old.is_some_and(|(days, since)| since.plus_ms(i64::from(days) * DAY_MS) <= now);
+    let ages = ages.ages(scheme, &credential.kind);
+    let is_old = secret_since.is_some_and(|since| ages.is_old(since, now));
     let secrets: Vec<Value> =
         credential.secrets.iter().map(|one| secret(one, seen.get(&one.number), now)).collect();
     let last_used = seen.values().map(|seen| seen.at).max();

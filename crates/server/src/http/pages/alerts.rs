@@ -50,14 +50,11 @@ async fn stored(visit: &Visit) -> Result<Choice, Stop> {
     let account = visit.signed()?.account.id;
     let by_scheme = visit.scheme().idle_after_days.unwrap_or(IDLE_DAYS);
     let read = move |tx: &mut Tx<'_>| {
-        let days = |tx: &mut Tx<'_>, name| {
-            let found = account_settings::find(tx, account, name)?;
-            Ok::<_, DbError>(found.and_then(|text| text.parse::<i64>().ok()))
-        };
+        let own = due::OwnDays::of(tx, account)?;
         Ok::<_, DbError>(Choice {
             settings: Settings::of(tx, account)?,
-            old: days(tx, due::OLD_DAYS)?,
-            idle: days(tx, due::IDLE_DAYS)?.unwrap_or_else(|| i64::from(by_scheme)),
+            old: own.old,
+            idle: own.idle.unwrap_or_else(|| i64::from(by_scheme)),
         })
     };
     Ok(visit.app().db.read(read).await?)
@@ -342,12 +339,15 @@ async fn saving(visit: &Visit, before: &Choice) -> Result<Reply, Trouble> {
     let (after, before) = (typed(visit)?, before.clone());
     let account = visit.signed()?.account.id;
     let wanted = wanted(visit, "alerts")?;
-    visit
+    let saved = visit
         .act(Some(wanted), move |tx, moment| {
             keep(tx, moment, account, &before, &after)?;
             Ok(Next::to("/settings/alerts?done=saved"))
         })
-        .await
+        .await;
+    // What its pages know is read anew: which secrets are old is part of it.
+    visit.app().rosters.forget(account);
+    saved
 }
 
 fn keep(

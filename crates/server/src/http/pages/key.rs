@@ -2,12 +2,14 @@
 
 use http::StatusCode;
 use keyway_domain::credential::{Credential, SecretState, Status};
+use keyway_domain::due::Ages;
 use keyway_domain::event::Event;
 use keyway_domain::id::CredentialId;
 use keyway_domain::limits::SCOPE_UNUSED_DAYS;
 use keyway_domain::member::Member;
 use keyway_domain::scheme::{Act, Kind, Scheme, StepUpRule};
 use keyway_domain::time::{DAY_MS, Time};
+use keyway_store::due::OwnDays;
 use keyway_store::usage::{Hour, Place, Seen};
 use keyway_store::{DbError, credentials, events, members, owners, replacements, usage};
 use maud::{Markup, html};
@@ -40,6 +42,8 @@ pub(crate) struct Loaded {
     pub(crate) needs: BTreeMap<String, Time>,
     pub(crate) replaced_by: Option<CredentialId>,
     pub(crate) replaces: Option<CredentialId>,
+    /// When its secret is called old.
+    pub(crate) ages: Ages,
 }
 
 /// Reads a credential of the visitor's account, in the environment that the path names.
@@ -61,6 +65,7 @@ pub(crate) async fn load(visit: &Visit) -> Result<Loaded, Stop> {
             needs: usage::needs(tx, id)?,
             replaced_by: replacements::by(tx, id)?,
             replaces: replacements::of(tx, id)?,
+            ages: OwnDays::of(tx, account)?.ages(&rules.scheme, &credential.kind),
             credential,
         }))
     });
@@ -387,16 +392,15 @@ fn access(visit: &Visit, loaded: &Loaded, kind: &Kind) -> Result<Markup, Stop> {
     };
     let rotations = credential.secrets.iter().map(|secret| secret.number).max().unwrap_or(1) - 1;
     let since = credential.current().map(|current| current.created_at);
-    let old = crate::roster::old_days(scheme, &credential.kind);
-    let is_old = since.is_some_and(|since| since.plus_ms(old * DAY_MS) <= now);
+    let old = loaded.ages.old.filter(|_| since.is_some_and(|at| loaded.ages.is_old(at, now)));
     Ok(html! {
         section.card aria-labelledby="ac" {
             header { h2 id="ac" { "Access" } (ui::fingerprint(credential.grant, scheme)) }
             div.body.stack {
                 (grants::words(credential.grant, scheme))
                 (unused(loaded, scheme, now))
-                @if is_old && credential.status == Status::Live {
-                    (ui::note("warn", icons::CLOCK, &html! { "Its secret is older than " (old) " days. It is time for a new one." }))
+                @if let Some(days) = old.filter(|_| credential.status == Status::Live) {
+                    (ui::note("warn", icons::CLOCK, &html! { "Its secret is older than " (days) " days. It is time for a new one." }))
                 }
                 dl.kv {
                     dt { "Name" } dd { bdi { (credential.name) } (change(Act::Rename, "rename", "Change the name")) }

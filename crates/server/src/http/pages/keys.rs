@@ -7,6 +7,7 @@ use keyway_domain::id::{CredentialId, MemberId};
 use keyway_domain::member::Member;
 use keyway_domain::scheme::{Act, Scheme};
 use keyway_domain::time::{DAY_MS, Time};
+use keyway_store::due::OwnDays;
 use maud::{Markup, html};
 
 use super::fields::encoded;
@@ -14,7 +15,7 @@ use super::new_key::people;
 use super::problems::Stop;
 use super::visit::Visit;
 use super::{Answer, icons, layout, reply, said, ui};
-use crate::roster::{self, Entry, Listing, Query, Show, Sort, old_days};
+use crate::roster::{self, Entry, Listing, Query, Show, Sort};
 
 /// Rows of a page.
 const ROWS: usize = 50;
@@ -182,8 +183,9 @@ fn region(
 }
 
 fn facets(scheme: &Scheme, query: &Query, listing: &Listing) -> Markup {
-    let old = scheme.kinds.iter().map(|kind| old_days(scheme, &kind.name)).min();
-    let old = format!("Older than {} days", old.unwrap_or(roster::OLD_DAYS));
+    let old =
+        scheme.kinds.iter().filter_map(|kind| listing.ages.ages(scheme, &kind.name).old).min();
+    let old = old.map_or_else(|| "Old".to_owned(), |days| format!("Older than {days} days"));
     let label = |show: Show| match show {
         Show::All => "All",
         Show::Rotating => "Rotating",
@@ -283,13 +285,13 @@ fn table(visit: &Visit, scheme: &Scheme, query: &Query, listing: &Listing, role:
                 th role="columnheader" scope="col" { span.vh { "Actions" } }
             } }
             tbody role="rowgroup" {
-                @for entry in &listing.rows { (row(entry, scheme, role, now)) }
+                @for entry in &listing.rows { (row(entry, (scheme, listing.ages), role, now)) }
             }
         }
     }
 }
 
-fn row(entry: &Entry, scheme: &Scheme, role: Role, now: Time) -> Markup {
+fn row(entry: &Entry, (scheme, ages): (&Scheme, OwnDays), role: Role, now: Time) -> Markup {
     let live = entry.is_live(now);
     let path = format!("/{}/keys/{}", entry.environment.as_str(), entry.id);
     let kind = scheme.kind(&entry.kind);
@@ -312,7 +314,7 @@ fn row(entry: &Entry, scheme: &Scheme, role: Role, now: Time) -> Markup {
                 }
             }
             td.num role="cell" data-l="Created" {
-                @if entry.is_old(now, scheme) { span.badge.warn title="Its secret is due for renewal" { (ui::age_text(now.0 - entry.secret_since.0)) } }
+                @if entry.is_old(now, ages.ages(scheme, &entry.kind)) { span.badge.warn title="Its secret is due for renewal" { (ui::age_text(now.0 - entry.secret_since.0)) } }
                 @else { (ui::day(entry.created_at)) }
             }
             td.nowrap role="cell" data-l="Expires" { (expires(entry, now)) }
