@@ -111,6 +111,7 @@ def test_it_refuses_for_good(keyway, clock, mail, boss):
     once_each(mail, person, [after])
     assert mail.letters(person.email, f"“{key['name']}”") == []
     assert mail.tries() == tries + 1
+    assert keyway.status()["mail"]["trouble"] is None, "mail goes again"
 
 
 @pytest.mark.parametrize("mode", ["drop", "lose", "slow"])

@@ -116,7 +116,7 @@ pub async fn deliver(app: &Arc<App>) -> Result<(), DbError> {
         let until = now.plus_ms(CLAIM_MS);
         // Looked at first without writing: mostly nothing is due.
         let claim = move |tx: &mut Tx<'_>| messages::claim(tx, (now, until), BATCH);
-        if app.db.read(move |tx| messages::state(tx, now)).await?.0 == 0 {
+        if !app.db.read(move |tx| messages::any_due(tx, now)).await? {
             return Ok(());
         }
         let due = app.db.write(now, claim).await?;

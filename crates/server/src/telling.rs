@@ -12,6 +12,7 @@ use keyway_domain::credential::Credential;
 use keyway_domain::endpoint::{Endpoint, State};
 use keyway_domain::event::{Event, Kind};
 use keyway_domain::id::{CredentialId, DeliveryId, EventId, MemberId};
+use keyway_domain::limits::LETTER_TRIED_MS;
 use keyway_domain::member::Member;
 use keyway_domain::scheme::{Notice, Scheme};
 use keyway_domain::time::Time;
@@ -59,10 +60,12 @@ pub struct AboutCredential {
 impl AboutCredential {
     fn of(credential: &Credential, scheme: &Scheme) -> Self {
         let kind = scheme.kind(&credential.kind).map(|kind| kind.label.clone());
+        // Among several kinds its label says which; of a single one it is a heading.
+        let kind = kind.filter(|_| scheme.kinds.len() > 1);
         let shown = credential.current().or_else(|| credential.secrets.first());
         Self {
             id: credential.id,
-            kind: kind.unwrap_or_else(|| credential.kind.clone()),
+            kind: kind.unwrap_or_else(|| scheme.words.credential.clone()),
             name: credential.name.clone(),
             hint: shown.map_or_else(String::new, |secret| secret.hint.clone()),
             environment_label: scheme.environment_label(credential.environment).to_owned(),
@@ -323,27 +326,20 @@ pub struct Telling {
     pub webhooks_due_since: Option<Time>,
     /// Endpoints that were switched off because nothing arrived there.
     pub endpoints_off: u64,
-    /// Letters that wait.
-    pub mail_waiting: u64,
-    /// Letters that were given up.
-    pub mail_given_up: u64,
-    /// Why the newest letter that was not sent was not.
-    pub mail_trouble: Option<String>,
+    /// How mail goes.
+    pub mail: messages::State,
 }
 
 impl Telling {
     /// Looks.
     pub fn look(tx: &mut Tx<'_>, now: Time) -> Result<Self, DbError> {
         let (webhooks_waiting, due) = deliveries::waiting(tx)?;
-        let (mail_waiting, mail_given_up, mail_trouble) = messages::state(tx, now)?;
         Ok(Self {
             events_waiting: events::count_untold(tx)?,
             webhooks_waiting,
             webhooks_due_since: due.filter(|due| *due <= now),
             endpoints_off: endpoints::count_failing(tx)?,
-            mail_waiting,
-            mail_given_up,
-            mail_trouble,
+            mail: messages::state(tx, now, LETTER_TRIED_MS)?,
         })
     }
 }

@@ -116,23 +116,45 @@ pub fn not_sent(
     Ok(())
 }
 
-/// How many messages are due and wait, how many were given up, and why the newest of them did not
-/// go.
-pub fn state(tx: &mut Tx<'_>, now: Time) -> Result<(u64, u64, Option<String>), DbError> {
-    let count = |tx: &mut Tx<'_>, condition: &str| {
+/// Whether a message is due that nobody has claimed.
+pub fn any_due(tx: &mut Tx<'_>, now: Time) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM messages WHERE sent_at IS NULL AND gave_up_at IS NULL
+        AND due_at <= $1 AND claimed_until <= $1 LIMIT 1";
+    Ok(tx.first(sql, &[now.0.into()], |_| Ok(()))?.is_some())
+}
+
+/// How mail goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// Messages that should have gone by now.
+    pub waiting: u64,
+    /// Messages that were given up.
+    pub given_up: u64,
+    /// Those of them that the mail server said it would never take.
+    pub refused: u64,
+    /// Why the newest that did not go did not, until one goes after it.
+    pub trouble: Option<String>,
+}
+
+/// Looks how mail goes; what was tried for `tried_ms` was given up for that.
+pub fn state(tx: &mut Tx<'_>, now: Time, tried_ms: i64) -> Result<State, DbError> {
+    let mut count = |condition: &str, than: i64| {
         let sql = format!("SELECT COUNT(*) FROM messages WHERE sent_at IS NULL AND {condition}");
-        let count = tx.first(&sql, &[now.0.into()], |row| row.integer(0))?;
+        let count = tx.first(&sql, &[than.into()], |row| row.integer(0))?;
         Ok::<_, DbError>(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
     };
-    let waiting = count(tx, "gave_up_at IS NULL AND created_at <= $1")?;
-    let given_up = count(tx, "gave_up_at <= $1")?;
+    let waiting = count("gave_up_at IS NULL AND (due_at <= $1 OR attempts > 0)", now.0)?;
+    let given_up = count("gave_up_at <= $1", now.0)?;
+    let refused = count("gave_up_at - created_at < $1", tried_ms)?;
     let trouble = tx.first(
-        "SELECT trouble FROM messages WHERE sent_at IS NULL AND trouble IS NOT NULL
-         ORDER BY created_at DESC LIMIT 1",
+        "SELECT m.trouble FROM messages m WHERE m.sent_at IS NULL AND m.trouble IS NOT NULL
+             AND (m.gave_up_at IS NULL
+                 OR NOT EXISTS (SELECT 1 FROM messages s WHERE s.sent_at > m.gave_up_at))
+         ORDER BY m.created_at DESC LIMIT 1",
         &[],
         |row| Ok(row.text(0)?.to_owned()),
     )?;
-    Ok((waiting, given_up, trouble))
+    Ok(State { waiting, given_up, refused, trouble })
 }
 
 /// Forgets messages that were sent or given up before `before`; how many.

@@ -478,11 +478,17 @@ fn a_message_waits_until_it_is_sent() {
     house.done(|tx| messages::sent(tx, MessageId(2), later(6)));
     assert_eq!(claim(later(7), later(8)), Vec::<u128>::new());
     assert_eq!(claim(later(9), later(20)), [1, 3]);
-    let state = |now| house.done(move |tx| messages::state(tx, now));
-    assert_eq!(state(later(9)), (2, 0, Some("busy".to_owned())));
+    let state_of = |now, tried_ms| {
+        let state = house.done(move |tx| messages::state(tx, now, tried_ms));
+        (state.waiting, state.given_up, state.refused, state.trouble)
+    };
+    let state = |now| state_of(now, 5);
+    assert_eq!(state(later(9)), (2, 0, 0, Some("busy".to_owned())));
     house.done(|tx| messages::not_sent(tx, MessageId(1), "never", None, later(10)));
-    assert_eq!(state(later(10)), (1, 1, Some("never".to_owned())));
+    assert_eq!(state(later(10)), (1, 1, 0, Some("never".to_owned())));
+    assert_eq!(state_of(later(10), DAY_MS).2, 1, "what was not tried for long was refused");
     house.done(|tx| messages::sent(tx, MessageId(2), later(30)));
+    assert_eq!(state(later(31)).3, Some("never".to_owned()), "it was sent before");
     assert_eq!(house.done(|tx| messages::prune(tx, later(9))), 1, "sent is sent when it was");
     assert_eq!(house.done(|tx| messages::prune(tx, Time::NEVER)), 1, "what was given up goes too");
     house.done(messages::release_all);

@@ -54,7 +54,9 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
             findings.push(Finding { what, found: port(address).await });
         }
     }
-    findings.push(Finding { what: "mail server", found: mail_server(&args).await });
+    if let Some(found) = mail_server(&args).await {
+        findings.push(Finding { what: "mail server", found });
+    }
     let bad = findings.iter().filter(|finding| finding.found.is_err()).count();
     let rows: Vec<_> = findings
         .iter()
@@ -131,17 +133,16 @@ async fn database(data: &Data) -> Result<String, String> {
 }
 
 /// Whether the mail server answers, if one is named.
-async fn mail_server(args: &Args) -> Result<String, String> {
-    let post = args.mail.post(args.data.data.join("mailbox")).map_err(|Failure(what)| what)?;
-    match post.server {
-        None => Ok("none; letters are put into a folder (--smtp names one)".to_owned()),
-        Some(server) => match server.check().await {
-            Ok(()) => Ok(format!("{server:?} answers, and takes our mail")),
-            Err(why) => {
-                Err(format!("{server:?}: {why}; letters wait, and are tried for three days"))
-            }
-        },
-    }
+async fn mail_server(args: &Args) -> Option<Result<String, String>> {
+    let post = match args.mail.post(args.data.data.join("mailbox")) {
+        Ok(post) => post,
+        Err(Failure(what)) => return Some(Err(what)),
+    };
+    let server = post.server?;
+    Some(match server.check().await {
+        Ok(()) => Ok(format!("{server:?} answers, and takes our mail")),
+        Err(why) => Err(format!("{server:?}: {why}; letters wait, and are tried for three days")),
+    })
 }
 
 /// How the running server's mail and webhooks go.
@@ -156,20 +157,35 @@ async fn telling(data: &Data) -> Vec<Finding> {
     };
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let mail = &status["mail"];
-    let (waiting, given_up) = (number(&mail["waiting"]), number(&mail["given_up"]));
-    let mail_found = match mail["trouble"].as_str().filter(|_| waiting + given_up > 0) {
-        Some(why) => Err(format!("{waiting} letters wait, {given_up} were given up: {why}")),
-        None => Ok(format!("{waiting} letters wait")),
+    let (waiting, refused) = (number(&mail["waiting"]), number(&mail["refused"]));
+    let given_up = number(&mail["given_up"]).saturating_sub(refused);
+    let to = match mail["to"].as_str() {
+        Some("server") => "they go to a mail server (name it with --smtp to try it)",
+        Some("folder") => "they are put into a folder (--smtp of `serve` names a server)",
+        _ => "nobody takes them (--smtp of `serve` names a server)",
     };
+    let said = format!(
+        "{waiting} letters wait; in 30 days {given_up} were given up, and {refused} refused for \
+         good; {to}"
+    );
+    // An address that does not exist is one letter's trouble, not the mail's.
+    let mail_found = match mail["trouble"].as_str().filter(|_| waiting + given_up > 0) {
+        Some(why) => Err(format!("{said}: {why}")),
+        None => Ok(said),
+    };
+    let events = number(&status["events_waiting"]);
     let hooks = &status["webhooks"];
     let (waiting, off) = (number(&hooks["waiting"]), number(&hooks["endpoints_off"]));
     let hooks_found = match hooks["trouble"].as_str() {
         Some(why) => Err(why.to_owned()),
         None => Ok(format!(
-            "{waiting} wait; {off} endpoints are switched off because nothing arrived there"
+            "{waiting} wait; {off} endpoints are switched off because nothing arrived there, or \
+             because they are gone"
         )),
     };
+    let told = Ok(format!("{events} wait to be told"));
     vec![
+        Finding { what: "events", found: told },
         Finding { what: "mail", found: mail_found },
         Finding { what: "webhooks", found: hooks_found },
     ]

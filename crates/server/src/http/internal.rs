@@ -215,8 +215,8 @@ fn metrics(app: &App) -> String {
             late_ms.unsigned_abs() / 1_000,
         ),
         ("endpoints_off", "Endpoints at which nothing arrived.", telling.endpoints_off),
-        ("mail_waiting", "Letters that wait.", telling.mail_waiting),
-        ("mail_given_up", "Letters that were given up.", telling.mail_given_up),
+        ("mail_waiting", "Letters that wait.", telling.mail.waiting),
+        ("mail_given_up", "Letters that were given up.", telling.mail.given_up),
     ];
     for (name, about, value) in gauges {
         line(format_args!("# HELP keyway_telling_{name} {about}"));

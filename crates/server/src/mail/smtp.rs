@@ -129,7 +129,9 @@ impl NotSent {
     fn of(error: &lettre::transport::smtp::Error) -> Self {
         use std::error::Error as _;
         let mut why = error.to_string();
-        if let Some(source) = error.source() {
+        // Some errors say their cause themselves, others leave it to who asks.
+        let source = error.source().map(ToString::to_string);
+        if let Some(source) = source.filter(|source| !why.contains(source.as_str())) {
             why = format!("{why}: {source}");
         }
         // A refused login is the operator's to mend; the letter is good as it is.

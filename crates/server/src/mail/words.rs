@@ -71,10 +71,11 @@ impl Letter {
             )
     }
 
-    /// Leads to a new account.
-    pub fn sign_up(to: &Email, company: &str, url: &str) -> Self {
+    /// Leads to a new account. What the stranger who asked calls it is not repeated: anybody could
+    /// have us write it to anybody.
+    pub fn sign_up(to: &Email, url: &str) -> Self {
         Self::new(to, "Your new account")
-            .say(format!("Somebody, probably you, signed up {company} with {to}."))
+            .say(format!("Somebody, probably you, signed up with {to}."))
             .link("Open this page within a day, and confirm it there:", url)
             .end("If it was not you, ignore this mail; there is no account then.")
     }

@@ -58,9 +58,10 @@ pub async fn status(call: Call, _: Caller) -> Result<Reply, Problem> {
         },
         "mail": {
             "to": mail,
-            "waiting": telling.mail_waiting,
-            "given_up": telling.mail_given_up,
-            "trouble": telling.mail_trouble,
+            "waiting": telling.mail.waiting,
+            "given_up": telling.mail.given_up,
+            "refused": telling.mail.refused,
+            "trouble": telling.mail.trouble,
         },
     });
     Ok(json_reply(StatusCode::OK, body.to_string()))

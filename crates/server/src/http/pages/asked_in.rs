@@ -50,12 +50,12 @@ pub(super) async fn ask(visit: &Visit, company: &str, new: &Newcomer) -> Result<
     let sealed = keys.pages.seal(&SecretText::new(text), PLACE, &mut OsEntropy);
     let base = visit.public_url();
     let url = format!("{base}/sign-up/{}", URL_SAFE_NO_PAD.encode(sealed));
-    let (moment, to, company) = (visit.moment(), new.email.clone(), company.to_owned());
+    let (moment, to) = (visit.moment(), new.email.clone());
     let post = move |tx: &mut Tx<'_>| {
         let known = members::find_by_email(tx, &moment.realm.rules.seals, &to)?;
         let letter = match known {
             Some(_) => Letter::known_already(&to, &base),
-            None => Letter::sign_up(&to, &company, &url),
+            None => Letter::sign_up(&to, &url),
         };
         letter.post(tx, &moment, None)
     };
