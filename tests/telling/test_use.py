@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from time import monotonic
 
 from clock import instant
 from waiting import until
@@ -89,6 +90,29 @@ def test_e14_usage_is_watched_by_hour_and_outcome_also_as_csv(keyway, clock):
     days = keyway.get(f"{account.path}/usage?days=2")["data"]
     sums = {d["credential"]: [sum(x[o] for x in d["days"]) for o in ("allowed", "refused")] for d in days}
     assert sums[key["id"]] == [11, 3]
+
+
+def test_e14_after_a_kill_counts_lack_one_flush_at_most_and_never_are_over(keyway, clock):
+    account = keyway.account()
+    key = account.create("key", grant="everything")
+    path = f"{account.path}/credentials/{key['id']}/usage"
+    answered: list[float] = []
+    least = most = 0
+    for seconds in (6.5, 8.0, 11.0):
+        until_then = monotonic() + seconds
+        while monotonic() < until_then:
+            answers = keyway.verify_all([question(key)] * 10)
+            answered.extend(monotonic() for answer in answers if answer["allowed"])
+        killed = monotonic()
+        keyway.kill()
+        # A flush every five seconds, and one for a busy machine to do it in.
+        least += sum(1 for at in answered if at < killed - 6)
+        most += len(answered)
+        answered.clear()
+        keyway.start()
+        counted = keyway.get(path)["total"].get("allowed", 0)
+        assert least <= counted <= most, f"{least} <= {counted} <= {most}"
+        least = most = counted
 
 
 def test_x09_a_key_that_nothing_uses_for_90_days_is_called_out_once(keyway, clock, mail):
