@@ -120,9 +120,14 @@ pub const RETRY_JITTER_PERCENT: i64 = 10;
 pub const ENDPOINT_FAILING_MS: i64 = 5 * 24 * 3_600_000;
 /// The previous secret of an endpoint signs along for so long at most.
 pub const ENDPOINT_OVERLAP_MS_MAX: i64 = 7 * 24 * 3_600_000;
-/// Messages that are under way to one endpoint at once.
-pub const DELIVERIES_PER_ENDPOINT_AT_ONCE: usize = 4;
-/// Messages that one process has under way at once, to all endpoints.
+/// Messages that are under way to one endpoint at once, from all processes together.
+pub const DELIVERIES_PER_ENDPOINT_AT_ONCE: u32 = 4;
+/// Messages that are under way to one account's endpoints at once, from all processes together: an
+/// eighth of what one deliverer sends, so that an account whose endpoints all hang leaves room.
+pub const DELIVERIES_PER_ACCOUNT_AT_ONCE: u32 = 8;
+/// A delivery whose row cannot be read is looked at again after so long, in case it was repaired.
+pub const BROKEN_DELIVERY_MS: i64 = 3_600_000;
+/// Messages that one deliverer has under way at once, to all endpoints.
 pub const DELIVERIES_AT_ONCE: usize = 64;
 /// A claim on a delivery or a letter lapses after so long: longer than any attempt may take.
 pub const CLAIM_MS: i64 = 60_000;

@@ -2,13 +2,14 @@
 //!
 //! A delivery is claimed in a transaction before it is sent, and judged in another afterwards. A
 //! process that dies between the two leaves a claim that lapses: the message goes again, under the
-//! same id. Each endpoint has a few places of its own, so that a slow one holds up no other.
+//! same id. Each endpoint and each account has a few places of its own, and a free one goes to who
+//! was served longest ago, so that slow ones hold up no other.
 
 mod sign;
+mod turns;
 
 pub use sign::secret_place;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +19,10 @@ use http::{HeaderName, HeaderValue};
 use keyway_domain::endpoint::{self, Attempted, Endpoint, State, after};
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::{AccountId, EndpointId};
-use keyway_domain::limits::{
-    CLAIM_MS, DELIVERIES_AT_ONCE, DELIVERIES_PER_ENDPOINT_AT_ONCE, RETRY_AFTER_MS_MAX,
-};
+use keyway_domain::limits::{CLAIM_MS, DELIVERIES_AT_ONCE, RETRY_AFTER_MS_MAX};
 use keyway_domain::time::Time;
 use keyway_secret::{Entropy as _, OsEntropy};
-use keyway_store::deliveries::{self, Attempt, Delivery};
+use keyway_store::deliveries::{self, Attempt, Claim, Delivery};
 use keyway_store::{DbError, Tx, endpoints};
 use serde_json::json;
 use tokio::sync::watch;
@@ -32,6 +31,7 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::commands::Moment;
 use crate::outbound::{Sent, Trouble};
+use turns::Turns;
 
 /// How often it is looked whether something is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -39,9 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Sends deliveries; one of several perhaps.
 pub struct Deliverer {
     app: Arc<App>,
-    name: Arc<str>,
-    under_way: JoinSet<EndpointId>,
-    at: HashMap<EndpointId, usize>,
+    name: String,
+    under_way: JoinSet<()>,
+    turns: Turns,
 }
 
 impl Deliverer {
@@ -49,9 +49,9 @@ impl Deliverer {
     pub fn new(app: &Arc<App>, number: usize) -> Self {
         Self {
             app: Arc::clone(app),
-            name: format!("{}-{number}", app.node).into(),
+            name: format!("{}-{number}", app.node),
             under_way: JoinSet::new(),
-            at: HashMap::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -65,14 +65,14 @@ impl Deliverer {
                 () = stopped => break,
                 _ = tick.tick() => {}
                 () = app.wake.notified() => {}
-                Some(done) = self.under_way.join_next() => self.note_done(done),
+                Some(done) = self.under_way.join_next() => note_done(done),
             }
             if let Err(error) = self.start_due().await {
                 tracing::warn!(%error, "webhooks wait");
             }
         }
         while let Some(done) = self.under_way.join_next().await {
-            self.note_done(done);
+            note_done(done);
         }
     }
 
@@ -83,60 +83,69 @@ impl Deliverer {
             let started = self.start_due().await?;
             sent += started;
             match self.under_way.join_next().await {
-                Some(done) => self.note_done(done),
+                Some(done) => note_done(done),
                 None if started == 0 => return Ok(sent),
                 None => {}
             }
         }
     }
 
-    fn note_done(&mut self, done: Result<EndpointId, tokio::task::JoinError>) {
-        match done {
-            Ok(endpoint) => {
-                if let Some(count) = self.at.get_mut(&endpoint) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.at.remove(&endpoint);
-                    }
-                }
-            }
-            Err(error) => tracing::error!(%error, "a delivery ended badly; it goes again"),
-        }
-    }
-
+    /// Starts what is due, in turn, as far as there are places.
     async fn start_due(&mut self) -> Result<usize, DbError> {
-        let app = Arc::clone(&self.app);
-        let now = app.now();
-        let waiting = app.db.read(move |tx| endpoints::with_due(tx, now)).await?;
+        if self.under_way.len() >= DELIVERIES_AT_ONCE {
+            return Ok(0);
+        }
+        let now = self.app.now();
+        let mut waiting = self.app.db.read(move |tx| endpoints::with_due(tx, now)).await?;
+        self.turns.sort(&mut waiting);
         let mut started = 0;
         for (account, endpoint) in waiting {
-            let busy = self.at.get(&endpoint).copied().unwrap_or(0);
-            let room = DELIVERIES_PER_ENDPOINT_AT_ONCE.saturating_sub(busy);
-            let room = room.min(DELIVERIES_AT_ONCE.saturating_sub(self.under_way.len()));
-            let Some(limit) = u32::try_from(room).ok().filter(|room| *room > 0) else { continue };
-            let name = Arc::clone(&self.name);
-            let span = (now, now.plus_ms(CLAIM_MS));
-            let claim = move |tx: &mut Tx<'_>| deliveries::claim(tx, endpoint, &name, span, limit);
-            for delivery in app.db.write(now, claim).await? {
-                *self.at.entry(endpoint).or_default() += 1;
-                started += 1;
-                let errand = Errand {
-                    app: Arc::clone(&app),
-                    name: Arc::clone(&self.name),
-                    account,
-                    delivery,
-                };
-                self.under_way.spawn(errand.run());
+            let room = DELIVERIES_AT_ONCE.saturating_sub(self.under_way.len());
+            let Some(room) = u32::try_from(room).ok().filter(|room| *room > 0) else { break };
+            match self.start_at((account, endpoint), now, room).await {
+                Ok(count) => started += count,
+                // What is wrong with one holds up none of the others.
+                Err(error) => tracing::error!(%endpoint, %error, "an endpoint's webhooks wait"),
             }
         }
         Ok(started)
+    }
+
+    async fn start_at(
+        &mut self,
+        (account, endpoint): (AccountId, EndpointId),
+        now: Time,
+        room: u32,
+    ) -> Result<usize, DbError> {
+        // A number of its own: what an attempt of an earlier claim brings decides nothing.
+        let by = format!("{}/{:032x}", self.name, OsEntropy.u128());
+        let claim = Claim { by, from: now, until: now.plus_ms(CLAIM_MS) };
+        let held = claim.clone();
+        let work = move |tx: &mut Tx<'_>| deliveries::claim(tx, (account, endpoint), &held, room);
+        let claimed = self.app.db.write(now, work).await?;
+        let count = claimed.len();
+        for delivery in claimed {
+            let (app, claim) = (Arc::clone(&self.app), claim.clone());
+            self.under_way.spawn(Errand { app, claim, account, delivery }.run());
+        }
+        if count > 0 {
+            self.turns.served(account, endpoint);
+        }
+        Ok(count)
+    }
+}
+
+fn note_done(done: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = done {
+        // Its place is free again when the claim lapses.
+        tracing::error!(%error, "a delivery ended badly; it goes again");
     }
 }
 
 /// One attempt at one delivery.
 struct Errand {
     app: Arc<App>,
-    name: Arc<str>,
+    claim: Claim,
     account: AccountId,
     delivery: Delivery,
 }
@@ -149,13 +158,11 @@ struct Came {
 }
 
 impl Errand {
-    async fn run(self) -> EndpointId {
-        let endpoint = self.delivery.endpoint;
+    async fn run(self) {
         if let Err(error) = self.attempt().await {
             // The claim lapses, and it goes again under the same id.
             tracing::warn!(delivery = %self.delivery.id, %error, "an attempt was not written down");
         }
-        endpoint
     }
 
     async fn attempt(&self) -> Result<(), DbError> {
@@ -163,7 +170,9 @@ impl Errand {
         let seals = self.app.platform.rules.seals.clone();
         let found = self.app.db.read(move |tx| endpoints::find(tx, &seals, account, id)).await?;
         let Some(endpoint) = found.filter(|endpoint| endpoint.state == State::On) else {
-            return Ok(());
+            let (delivery, claim) = (self.delivery.clone(), self.claim.clone());
+            let let_go = move |tx: &mut Tx<'_>| deliveries::let_go(tx, &delivery, &claim);
+            return self.app.db.write(self.app.now(), let_go).await;
         };
         let mut forms = sign::platform_forms(&self.app, &endpoint, &self.delivery).await?;
         let first = if forms.is_empty() { Vec::new() } else { forms.remove(0) };
@@ -210,7 +219,7 @@ impl Errand {
         let next = after(attempted, self.delivery.step + 1, dice, now);
         let attempt = self.written(&came);
         let is_throttled = matches!(&came.sent.outcome, Ok(answer) if answer.status == 429);
-        let (delivery, name) = (self.delivery.clone(), Arc::clone(&self.name));
+        let (delivery, claim) = (self.delivery.clone(), self.claim.clone());
         let (account, moment) = (self.account, self.app.own_moment());
         tracing::info!(
             delivery = %delivery.id, endpoint = %delivery.endpoint, kind = delivery.kind,
@@ -219,8 +228,8 @@ impl Errand {
         self.app
             .db
             .write(now, move |tx| {
-                if !deliveries::attempted(tx, &delivery, &name, &attempt, next)? {
-                    return Ok(());
+                if !deliveries::attempted(tx, &delivery, &claim, &attempt, next)? {
+                    return deliveries::let_go(tx, &delivery, &claim);
                 }
                 if let (true, endpoint::Next::Again(at)) = (is_throttled, next) {
                     deliveries::hold_back(tx, delivery.endpoint, at)?;

@@ -97,6 +97,10 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at) WHERE state = 'waiting';
 
+-- What is under way: few rows, however many wait.
+CREATE INDEX deliveries_claimed ON deliveries (endpoint_id, claimed_until)
+WHERE state = 'waiting' AND claimed_until > 0;
+
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, id);
 
 CREATE INDEX deliveries_by_age ON deliveries (created_at);

@@ -1,5 +1,9 @@
 //! Deliveries: one event on its way to one endpoint, with what was sent and answered each time.
 
+mod claims;
+
+pub use claims::{Claim, claim, let_go, release_all};
+
 use keyway_domain::endpoint::Next;
 use keyway_domain::id::{DeliveryId, EndpointId};
 use keyway_domain::time::Time;
@@ -104,40 +108,6 @@ pub fn insert(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<bool, DbError> {
     Ok(added == 1)
 }
 
-/// Claims what is due at an endpoint, the longest due first: nobody else sends it until the claim
-/// lapses.
-pub fn claim(
-    tx: &mut Tx<'_>,
-    endpoint: EndpointId,
-    node: &str,
-    (now, until): (Time, Time),
-    limit: u32,
-) -> Result<Vec<Delivery>, DbError> {
-    let sql = format!(
-        "{SELECT} WHERE endpoint_id = $1 AND state = 'waiting' AND due_at <= $2
-             AND claimed_until <= $2 ORDER BY due_at, id LIMIT $3 {}",
-        tx.lock()
-    );
-    let values = [endpoint.to_string().into(), now.0.into(), i64::from(limit).into()];
-    let due = tx.all(&sql, &values, read)?;
-    for delivery in &due {
-        tx.run(
-            "UPDATE deliveries SET claimed_by = $2, claimed_until = $3 WHERE id = $1",
-            &[delivery.id.to_string().into(), node.into(), until.0.into()],
-        )?;
-    }
-    Ok(due)
-}
-
-/// Lets go of every claim that a process of this deployment held which is gone.
-pub fn release_all(tx: &mut Tx<'_>) -> Result<u64, DbError> {
-    tx.run(
-        "UPDATE deliveries SET claimed_by = NULL, claimed_until = 0
-         WHERE state = 'waiting' AND claimed_until > 0",
-        &[],
-    )
-}
-
 /// What was sent and answered once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -159,12 +129,12 @@ pub struct Attempt {
     pub answer: String,
 }
 
-/// Writes down an attempt and what follows from it. Nothing if somebody else holds the delivery
+/// Writes down an attempt and what follows from it. Nothing if another claim holds the delivery
 /// now, or it was begun again meanwhile: the attempt happened, but no longer decides.
 pub fn attempted(
     tx: &mut Tx<'_>,
     delivery: &Delivery,
-    node: &str,
+    claim: &Claim,
     attempt: &Attempt,
     next: Next,
 ) -> Result<bool, DbError> {
@@ -178,15 +148,13 @@ pub fn attempted(
     let moved = tx.run(
         "UPDATE deliveries SET state = $3, attempts = attempts + 1, step = step + 1, due_at = $4,
              done_at = $5, claimed_by = NULL, claimed_until = 0
-         WHERE id = $1 AND claimed_by = $2 AND state = 'waiting' AND attempts = $6 AND step = $7",
+         WHERE id = $1 AND claimed_by = $2 AND state = 'waiting'",
         &[
             delivery.id.to_string().into(),
-            node.into(),
+            claim.by.as_str().into(),
             state.as_str().into(),
             due_at.0.into(),
             done_at.map(|at| at.0).into(),
-            i64::from(delivery.attempts).into(),
-            i64::from(delivery.step).into(),
         ],
     )?;
     if moved == 0 {
@@ -272,12 +240,13 @@ pub fn replay(
     values.push(now.0.into());
     let sql = format!(
         "UPDATE deliveries SET state = 'waiting', step = 0, due_at = $6, done_at = NULL,
-             claimed_by = NULL, claimed_until = 0 WHERE {conditions}"
+             claimed_by = NULL WHERE {conditions}"
     );
     tx.run(&sql, &values)
 }
 
-/// Sends one again.
+/// Sends one again. If it is under way, then once that attempt has ended, which no longer decides:
+/// who replays over and over has no more places than others.
 pub fn replay_one(
     tx: &mut Tx<'_>,
     endpoint: EndpointId,
@@ -286,7 +255,7 @@ pub fn replay_one(
 ) -> Result<bool, DbError> {
     let changed = tx.run(
         "UPDATE deliveries SET state = 'waiting', step = 0, due_at = $3, done_at = NULL,
-             claimed_by = NULL, claimed_until = 0 WHERE endpoint_id = $1 AND id = $2",
+             claimed_by = NULL WHERE endpoint_id = $1 AND id = $2",
         &[endpoint.to_string().into(), id.to_string().into(), now.0.into()],
     )?;
     Ok(changed == 1)

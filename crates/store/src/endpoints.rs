@@ -3,6 +3,7 @@
 use keyway_domain::Environment;
 use keyway_domain::endpoint::{Endpoint, EndpointSecret, State};
 use keyway_domain::id::{AccountId, EndpointId};
+use keyway_domain::limits::{DELIVERIES_PER_ACCOUNT_AT_ONCE, DELIVERIES_PER_ENDPOINT_AT_ONCE};
 use keyway_domain::time::Time;
 use keyway_secret::RowSealer;
 
@@ -171,21 +172,33 @@ pub fn list(
     Ok(found)
 }
 
-/// Endpoints at which something waits that is due and that nobody has claimed, with their
-/// accounts.
+/// Endpoints that have something due and a place free, and whose accounts have one, with their
+/// accounts. One that cannot be read holds up none of the others.
 pub fn with_due(tx: &mut Tx<'_>, now: Time) -> Result<Vec<(AccountId, EndpointId)>, DbError> {
-    tx.all(
+    let found = tx.all(
         "SELECT e.account_id, e.id FROM endpoints e WHERE e.state = 'on' AND EXISTS
              (SELECT 1 FROM deliveries d WHERE d.endpoint_id = e.id AND d.state = 'waiting'
                   AND d.due_at <= $1 AND d.claimed_until <= $1)
+             AND (SELECT COUNT(*) FROM deliveries d WHERE d.endpoint_id = e.id
+                  AND d.state = 'waiting' AND d.claimed_until > 0 AND d.claimed_until > $1) < $2
+             AND (SELECT COUNT(*) FROM endpoints o JOIN deliveries d ON d.endpoint_id = o.id
+                  WHERE o.account_id = e.account_id
+                  AND d.state = 'waiting' AND d.claimed_until > 0 AND d.claimed_until > $1) < $3
          ORDER BY e.id",
-        &[now.0.into()],
+        &[
+            now.0.into(),
+            i64::from(DELIVERIES_PER_ENDPOINT_AT_ONCE).into(),
+            i64::from(DELIVERIES_PER_ACCOUNT_AT_ONCE).into(),
+        ],
         |row| {
-            let account = AccountId::parse(row.text(0)?);
-            let id = EndpointId::parse(row.text(1)?);
-            account.zip(id).ok_or_else(|| DbError::broken("an endpoint's id"))
+            let (account, id) = (AccountId::parse(row.text(0)?), EndpointId::parse(row.text(1)?));
+            if account.is_none() || id.is_none() {
+                tracing::error!(endpoint = row.text(1)?, "an endpoint's row is broken");
+            }
+            Ok(account.zip(id))
         },
-    )
+    )?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// How many endpoints were switched off because nothing arrived there.

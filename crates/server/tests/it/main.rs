@@ -26,6 +26,7 @@ mod signing_up;
 mod step_up;
 mod tokens;
 mod trouble;
+mod webhook_places;
 mod webhooks;
 mod xendit;
 mod xtopay;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -40,21 +41,50 @@ struct State {
 
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// How many requests have come.
+    came: watch::Sender<usize>,
+    /// Answers that may go out, where they are held.
+    answers: Option<Semaphore>,
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One that holds each answer until it is let go.
+    pub(crate) async fn start_slow() -> Self {
+        Self::start_with(Some(Semaphore::new(0))).await
+    }
+
+    async fn start_with(answers: Option<Semaphore>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
+        let (state, came) = (Mutex::default(), watch::Sender::new(0));
+        let shared = Arc::new(Shared { state, came, answers });
+        let of = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, Arc::clone(&shared)));
+                tokio::spawn(answer(stream, Arc::clone(&of)));
             }
         });
-        Self { address, state }
+        Self { address, shared }
+    }
+
+    /// Waits until so many requests have come in all.
+    pub(crate) async fn wait_for(&self, count: usize) {
+        let mut came = self.shared.came.subscribe();
+        came.wait_for(|came| *came >= count).await.expect("it is there");
+    }
+
+    /// Lets so many held answers go, in the order of their requests.
+    pub(crate) fn let_go(&self, count: usize) {
+        self.shared.answers.as_ref().expect("a slow one").add_permits(count);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -67,16 +97,16 @@ impl Receiver {
             let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
             format!("HTTP/1.1 {status} Said\r\n{header}content-length: 0\r\n\r\n")
         });
-        self.state.lock().expect("nobody panicked").answers.extend(lines);
+        self.shared.state.lock().expect("nobody panicked").answers.extend(lines);
     }
 
     /// What came since this was last asked.
     pub(crate) fn got(&self) -> Vec<Got> {
-        std::mem::take(&mut self.state.lock().expect("nobody panicked").got)
+        std::mem::take(&mut self.shared.state.lock().expect("nobody panicked").got)
     }
 }
 
-async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+async fn answer(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let got = loop {
@@ -91,10 +121,14 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         }
     };
     let said = {
-        let mut state = state.lock().expect("nobody panicked");
+        let mut state = shared.state.lock().expect("nobody panicked");
         state.got.push(got);
         state.answers.pop_front()
     };
+    shared.came.send_modify(|came| *came += 1);
+    if let Some(answers) = &shared.answers {
+        answers.acquire().await.expect("it is open").forget();
+    }
     let said = said.unwrap_or_else(|| "HTTP/1.1 204 No Content\r\n\r\n".to_owned());
     // A caller that has gone away has its answer already.
     let _ = stream.write_all(said.as_bytes()).await;

@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, DAY, HOUR, Keyway, MINUTE, Signer, send};
 use crate::receiver::{Got, Receiver};
 
-async fn endpoint(keyway: &Keyway, account: &str, receiver: &Receiver, events: &[&str]) -> Answer {
+pub(crate) async fn endpoint(
+    keyway: &Keyway,
+    account: &str,
+    receiver: &Receiver,
+    events: &[&str],
+) -> Answer {
     let body = json!({
         "environment": "live", "url": receiver.url(), "about": "Ledger", "events": events,
     });
@@ -26,13 +31,13 @@ fn is_signed(got: &Got, secret: &SecretText) -> bool {
     got.header("webhook-signature").expect("signed").split(' ').any(|one| one == expected)
 }
 
-async fn key(keyway: &Keyway, account: &str) -> String {
+pub(crate) async fn key(keyway: &Keyway, account: &str) -> String {
     let body =
         json!({ "kind": "key", "environment": "live", "name": "Server", "grant": "everything" });
     keyway.create(account, body).await.expect(201).id()
 }
 
-async fn log(keyway: &Keyway, account: &str, endpoint: &str) -> Vec<Value> {
+pub(crate) async fn log(keyway: &Keyway, account: &str, endpoint: &str) -> Vec<Value> {
     let path = format!("/v1/accounts/{account}/webhooks/{endpoint}/deliveries");
     keyway.get(&path).await.expect(200).json()["data"].as_array().expect("a list").clone()
 }
@@ -248,9 +253,11 @@ async fn a_claim_of_a_process_that_is_gone_lapses() {
     keyway.work().await;
     let (id, now) = (made.id(), keyway.app.now());
     let endpoint = keyway_domain::id::EndpointId::parse(&id).expect("an id");
-    let claim = move |tx: &mut keyway_store::Tx<'_>| {
-        deliveries::claim(tx, endpoint, "another", (now, now.plus_ms(MINUTE)), 9)
-    };
+    let account = keyway_domain::id::AccountId::parse(&account).expect("an id");
+    let held =
+        deliveries::Claim { by: "another".to_owned(), from: now, until: now.plus_ms(MINUTE) };
+    let claim =
+        move |tx: &mut keyway_store::Tx<'_>| deliveries::claim(tx, (account, endpoint), &held, 9);
     assert_eq!(keyway.app.db.write(now, claim).await.expect("claimed").len(), 1);
     assert_eq!(keyway.send_webhooks().await, 0, "somebody else has it");
     keyway.clock.advance_ms(MINUTE);
