@@ -290,7 +290,11 @@ fn note_health(
     attempted: Attempted,
 ) -> Result<(), DbError> {
     let seals = &moment.realm.rules.seals;
-    let Some(mut endpoint) = endpoints::lock(tx, seals, account, id)? else { return Ok(()) };
+    // Who switched it off meanwhile has the last word.
+    let found = endpoints::lock(tx, seals, account, id)?;
+    let Some(mut endpoint) = found.filter(|endpoint| endpoint.state == State::On) else {
+        return Ok(());
+    };
     let now = moment.now;
     let why = match attempted {
         Attempted::Arrived => {

@@ -112,6 +112,26 @@ async fn a_delivery_whose_row_is_broken_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn who_is_switched_off_while_a_message_is_under_way_stays_off_whatever_is_answered() {
+    let keyway = Keyway::start("enterprise").await;
+    let account = keyway.account().await;
+    let slow = Receiver::start_slow().await;
+    let made = endpoint(&keyway, &account, &slow, &[]).await;
+    slow.answer_with(&[(410, "")]);
+    key(&keyway, &account).await;
+    keyway.work().await;
+    let sending = sending(&keyway, 1);
+    slow.wait_for(1).await;
+    let path = format!("/v1/accounts/{account}/webhooks/{}", made.id());
+    keyway.manage("PATCH", &path, &json!({ "enabled": false })).await.expect(200);
+    slow.let_go(1);
+    sending.await.expect("it ends");
+    assert_eq!(keyway.get(&path).await.json()["state"], "off");
+    let events = keyway.events(&account).await;
+    assert!(!events.contains(&"webhook.disabled".to_owned()), "{events:?}");
+}
+
+#[tokio::test]
 async fn an_attempt_that_began_before_a_replay_decides_nothing() {
     let keyway = Keyway::start("enterprise").await;
     let account = keyway.account().await;
