@@ -232,7 +232,7 @@ impl Errand {
                     return deliveries::let_go(tx, &delivery, &claim);
                 }
                 if let (true, endpoint::Next::Again(at)) = (is_throttled, next) {
-                    deliveries::hold_back(tx, delivery.endpoint, at)?;
+                    endpoints::hold_back(tx, delivery.endpoint, at)?;
                 }
                 note_health(tx, &moment, account, delivery.endpoint, attempted)
             })

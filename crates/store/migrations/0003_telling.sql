@@ -61,6 +61,8 @@ CREATE TABLE endpoints (
     state TEXT NOT NULL CHECK (state IN ('on', 'off', 'gone', 'failing', 'removed')),
     state_at INTEGER NOT NULL,
     failing_since INTEGER,
+    -- Nothing goes there before: it answered 429.
+    held_until INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -319,15 +319,6 @@ pub fn prune(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64, DbError> 
     Ok(old.len() as u64)
 }
 
-/// Holds back all that waits at an endpoint until an instant: it asked for that.
-pub fn hold_back(tx: &mut Tx<'_>, endpoint: EndpointId, until: Time) -> Result<u64, DbError> {
-    tx.run(
-        "UPDATE deliveries SET due_at = $2
-         WHERE endpoint_id = $1 AND state = 'waiting' AND due_at < $2",
-        &[endpoint.to_string().into(), until.0.into()],
-    )
-}
-
 /// Gives up all that waits at an endpoint: it was removed.
 pub fn give_up(tx: &mut Tx<'_>, endpoint: EndpointId, now: Time) -> Result<u64, DbError> {
     tx.run(

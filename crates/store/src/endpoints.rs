@@ -172,11 +172,24 @@ pub fn list(
     Ok(found)
 }
 
+/// Holds back all that goes to an endpoint until an instant: it asked for that.
+pub fn hold_back(tx: &mut Tx<'_>, id: EndpointId, until: Time) -> Result<(), DbError> {
+    let sql = "UPDATE endpoints SET held_until = MAX(held_until, $2) WHERE id = $1";
+    tx.run(sql, &[id.to_string().into(), until.0.into()]).map(drop)
+}
+
+/// Holds nothing back any more.
+pub fn go_on(tx: &mut Tx<'_>, id: EndpointId) -> Result<(), DbError> {
+    let sql = "UPDATE endpoints SET held_until = 0 WHERE id = $1";
+    tx.run(sql, &[id.to_string().into()]).map(drop)
+}
+
 /// Endpoints that have something due and a place free, and whose accounts have one, with their
 /// accounts. One that cannot be read holds up none of the others.
 pub fn with_due(tx: &mut Tx<'_>, now: Time) -> Result<Vec<(AccountId, EndpointId)>, DbError> {
     let found = tx.all(
-        "SELECT e.account_id, e.id FROM endpoints e WHERE e.state = 'on' AND EXISTS
+        "SELECT e.account_id, e.id FROM endpoints e WHERE e.state = 'on'
+             AND e.held_until <= $1 AND EXISTS
              (SELECT 1 FROM deliveries d WHERE d.endpoint_id = e.id AND d.state = 'waiting'
                   AND d.due_at <= $1 AND d.claimed_until <= $1)
              AND (SELECT COUNT(*) FROM deliveries d WHERE d.endpoint_id = e.id

@@ -170,6 +170,10 @@ pub fn update(
         })
     };
     let before = said(&endpoint);
+    // What another URL asked for, or the same before it was repaired, holds no longer.
+    if edit.on == Some(true) || edit.url.as_ref().is_some_and(|url| *url != endpoint.url) {
+        endpoints::go_on(tx, id)?;
+    }
     if let Some(url) = edit.url {
         endpoint.url = url;
     }

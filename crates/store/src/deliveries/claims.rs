@@ -31,7 +31,7 @@ pub fn claim(
     limit: u32,
 ) -> Result<Vec<Delivery>, DbError> {
     let limit = i64::from(limit).min(places_free(tx, (account, endpoint), claim.from)?);
-    if limit <= 0 || !hears(tx, endpoint)? {
+    if limit <= 0 || !hears(tx, endpoint, claim.from)? {
         return Ok(Vec::new());
     }
     let sql = format!(
@@ -63,9 +63,10 @@ pub fn claim(
 }
 
 /// Whether anything goes to an endpoint now.
-fn hears(tx: &mut Tx<'_>, endpoint: EndpointId) -> Result<bool, DbError> {
-    let sql = "SELECT 1 FROM endpoints WHERE id = $1 AND state = 'on'";
-    let found = tx.first(sql, &[endpoint.to_string().into()], |row| row.integer(0))?;
+fn hears(tx: &mut Tx<'_>, endpoint: EndpointId, now: Time) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM endpoints WHERE id = $1 AND state = 'on' AND held_until <= $2";
+    let values = [endpoint.to_string().into(), now.0.into()];
+    let found = tx.first(sql, &values, |row| row.integer(0))?;
     Ok(found.is_some())
 }
 
