@@ -299,17 +299,23 @@ pub fn counts(
     Ok(State::ALL.map(count))
 }
 
-/// How many deliveries wait, and since when the longest due one is due.
-pub fn waiting(tx: &mut Tx<'_>) -> Result<(u64, Option<Time>), DbError> {
-    let sql = "SELECT COUNT(*), MIN(due_at) FROM deliveries WHERE state = 'waiting'";
-    let found = tx.first(sql, &[], |row| Ok((row.integer(0)?, row.maybe_integer(1)?.map(Time))))?;
-    let (count, oldest) = found.unwrap_or((0, None));
+/// How many deliveries wait, and since when the longest due one is due of those that could go: not
+/// what waits for an endpoint that is switched off, or that asked for time.
+pub fn waiting(tx: &mut Tx<'_>, now: Time) -> Result<(u64, Option<Time>), DbError> {
+    let sql = "SELECT COUNT(*),
+             MIN(CASE WHEN e.state = 'on' AND e.held_until <= $1 THEN d.due_at END)
+         FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
+         WHERE d.state = 'waiting' AND e.state <> 'removed'";
+    let read = |row: &dyn Columns| Ok((row.integer(0)?, row.maybe_integer(1)?.map(Time)));
+    let (count, oldest) = tx.first(sql, &[now.0.into()], read)?.unwrap_or((0, None));
     Ok((u64::try_from(count).unwrap_or(0), oldest))
 }
 
-/// Forgets deliveries that were made before an instant and are done; how many.
+/// Forgets deliveries that were made before an instant and wait for nothing; how many. Those of an
+/// endpoint that was removed are given up with it, without a word in each row.
 pub fn prune(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64, DbError> {
-    let sql = "SELECT id FROM deliveries WHERE created_at < $1 AND state <> 'waiting' LIMIT $2";
+    let sql = "SELECT d.id FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
+         WHERE d.created_at < $1 AND (d.state <> 'waiting' OR e.state = 'removed') LIMIT $2";
     let values = [before.0.into(), i64::from(limit).into()];
     let old = tx.all(sql, &values, |row| Ok(row.text(0)?.to_owned()))?;
     for id in &old {
@@ -317,13 +323,4 @@ pub fn prune(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64, DbError> 
         tx.run("DELETE FROM deliveries WHERE id = $1", &[id.as_str().into()])?;
     }
     Ok(old.len() as u64)
-}
-
-/// Gives up all that waits at an endpoint: it was removed.
-pub fn give_up(tx: &mut Tx<'_>, endpoint: EndpointId, now: Time) -> Result<u64, DbError> {
-    tx.run(
-        "UPDATE deliveries SET state = 'failed', done_at = $2, claimed_by = NULL, claimed_until = 0
-         WHERE endpoint_id = $1 AND state = 'waiting'",
-        &[endpoint.to_string().into(), now.0.into()],
-    )
 }

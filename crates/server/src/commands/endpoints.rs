@@ -242,7 +242,8 @@ pub fn rotate(
     Ok((endpoint, shown))
 }
 
-/// Removes an endpoint. What waits for it is given up; its history stays.
+/// Removes an endpoint. What waits for it is given up by that, however much it is: nothing is sent
+/// to one that is removed, and its history is forgotten in time.
 pub fn remove(
     tx: &mut Tx<'_>,
     moment: &Moment,
@@ -255,7 +256,6 @@ pub fn remove(
     (endpoint.state, endpoint.state_at) = (State::Removed, moment.now);
     endpoint.secrets.clear();
     endpoints::save(tx, &moment.realm.rules.seals, &endpoint)?;
-    deliveries::give_up(tx, id, moment.now)?;
     let happened = Happened::new(Kind::EndpointRemoved, before, json!({}));
     Ok(moment.record(tx, account, id.to_string(), happened)?)
 }

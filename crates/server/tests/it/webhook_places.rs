@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use keyway_server::webhooks::Deliverer;
-use serde_json::json;
+use keyway_store::deliveries;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::harness::{Keyway, MINUTE};
+use crate::harness::{DAY, HOUR, Keyway, MINUTE};
 use crate::receiver::Receiver;
 use crate::webhooks::{endpoint, key, log};
 
@@ -14,6 +15,10 @@ use crate::webhooks::{endpoint, key, log};
 fn sending(keyway: &Keyway, number: usize) -> JoinHandle<usize> {
     let app = Arc::clone(&keyway.app);
     tokio::spawn(async move { Deliverer::new(&app, number).deliver_due().await.expect("sent") })
+}
+
+async fn status(keyway: &Keyway) -> Value {
+    keyway.get("/v1/status").await.expect(200).json()
 }
 
 #[tokio::test]
@@ -157,4 +162,52 @@ async fn an_attempt_that_began_before_a_replay_decides_nothing() {
     assert_eq!(slow.got().len(), 2, "it went again");
     let entry = log(&keyway, &account, &made.id()).await.remove(0);
     assert_eq!((&entry["state"], &entry["attempts"]), (&json!("delivered"), &json!(1)));
+}
+
+#[tokio::test]
+async fn what_waits_for_one_that_was_removed_is_given_up_and_forgotten_in_time() {
+    let keyway = Keyway::start("enterprise").await;
+    let account = keyway.account().await;
+    let receiver = Receiver::start().await;
+    let made = endpoint(&keyway, &account, &receiver, &[]).await;
+    receiver.answer_with(&[(500, ""); 2]);
+    key(&keyway, &account).await;
+    key(&keyway, &account).await;
+    assert_eq!(keyway.send_webhooks().await, 2);
+    assert_eq!(status(&keyway).await["webhooks"]["waiting"], 2);
+    let path = format!("/v1/accounts/{account}/webhooks/{}", made.id());
+    keyway.post(&format!("{path}/delete"), json!({})).await.expect(200);
+    assert_eq!(status(&keyway).await["webhooks"]["waiting"], 0);
+    keyway.clock.advance_ms(DAY);
+    assert_eq!(keyway.send_webhooks().await, 0, "nothing goes there");
+    keyway.clock.advance_ms(31 * DAY);
+    let (now, before) = (keyway.app.now(), keyway.app.now().plus_ms(-30 * DAY));
+    let prune = move |tx: &mut keyway_store::Tx<'_>| deliveries::prune(tx, before, 9);
+    assert_eq!(keyway.app.db.write(now, prune).await.expect("it is written"), 2);
+}
+
+#[tokio::test]
+async fn what_waits_for_one_that_is_off_or_asked_for_time_is_not_late() {
+    let keyway = Keyway::start("enterprise").await;
+    let account = keyway.account().await;
+    let receiver = Receiver::start().await;
+    let made = endpoint(&keyway, &account, &receiver, &[]).await;
+    let path = format!("/v1/accounts/{account}/webhooks/{}", made.id());
+    receiver.answer_with(&[(500, "")]);
+    key(&keyway, &account).await;
+    assert_eq!(keyway.send_webhooks().await, 1);
+    keyway.clock.advance_ms(HOUR);
+    let late = status(&keyway).await["webhooks"].clone();
+    assert_eq!(late["waiting"], 1);
+    assert!(late["due_since"].is_string(), "{late}");
+    keyway.manage("PATCH", &path, &json!({ "enabled": false })).await.expect(200);
+    let off = status(&keyway).await["webhooks"].clone();
+    assert_eq!((&off["waiting"], &off["due_since"]), (&json!(1), &json!(null)));
+    keyway.manage("PATCH", &path, &json!({ "enabled": true })).await.expect(200);
+    receiver.answer_with(&[(429, "retry-after: 7200")]);
+    assert_eq!(keyway.send_webhooks().await, 1);
+    key(&keyway, &account).await;
+    keyway.work().await;
+    let held = status(&keyway).await["webhooks"].clone();
+    assert_eq!((&held["waiting"], &held["due_since"]), (&json!(2), &json!(null)));
 }
