@@ -131,6 +131,10 @@ pub const BROKEN_DELIVERY_MS: i64 = 3_600_000;
 pub const DELIVERIES_AT_ONCE: usize = 64;
 /// A claim on a delivery or a letter lapses after so long: longer than any attempt may take.
 pub const CLAIM_MS: i64 = 60_000;
+/// Deliveries that one transaction sends again: some twenty milliseconds of the only writer.
+pub const REPLAYED_AT_ONCE_MAX: u32 = 500;
+/// Deliveries that one form of the dashboard sends again, in as many transactions as that takes.
+pub const REPLAYED_BY_FORM_MAX: u64 = 10_000;
 /// Deliveries and their attempts are kept so long.
 pub const DELIVERIES_KEPT_DAYS: i64 = 30;
 /// A letter that could not be sent for so long is given up.

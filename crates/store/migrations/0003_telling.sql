@@ -103,7 +103,8 @@ CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at) WHERE state = 'w
 CREATE INDEX deliveries_claimed ON deliveries (endpoint_id, claimed_until)
 WHERE state = 'waiting' AND claimed_until > 0;
 
-CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, id);
+-- With all that a page or a replay chooses by, so that only what is chosen is read.
+CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, id, state, created_at);
 
 CREATE INDEX deliveries_by_age ON deliveries (created_at);
 

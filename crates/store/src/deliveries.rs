@@ -228,21 +228,38 @@ pub fn page(
     tx.all(&format!("{SELECT} WHERE {conditions} ORDER BY id DESC LIMIT $6"), &values, read)
 }
 
-/// Sends what a filter finds again, from the start of the plan; how many. The receiver knows each
-/// by the same id as before.
+/// What was sent again, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// How many.
+    pub messages: u64,
+    /// The last of them, if there are more before it.
+    pub more_before: Option<DeliveryId>,
+}
+
+/// Sends the newest that a filter finds again, from the start of the plan, and at most so many. The
+/// receiver knows each by the same id as before.
 pub fn replay(
     tx: &mut Tx<'_>,
     endpoint: EndpointId,
     filter: &Filter,
     now: Time,
-) -> Result<u64, DbError> {
+    limit: u32,
+) -> Result<Replayed, DbError> {
     let (conditions, mut values) = filtered(endpoint, filter);
-    values.push(now.0.into());
-    let sql = format!(
-        "UPDATE deliveries SET state = 'waiting', step = 0, due_at = $6, done_at = NULL,
-             claimed_by = NULL WHERE {conditions}"
-    );
-    tx.run(&sql, &values)
+    values.push((i64::from(limit) + 1).into());
+    let sql = format!("SELECT id FROM deliveries WHERE {conditions} ORDER BY id DESC LIMIT $6");
+    let mut ids = tx.all(&sql, &values, |row| {
+        DeliveryId::parse(row.text(0)?).ok_or_else(|| DbError::broken("a delivery's id"))
+    })?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = ids.len() > limit;
+    ids.truncate(limit);
+    for id in &ids {
+        replay_one(tx, endpoint, *id, now)?;
+    }
+    let more_before = ids.last().copied().filter(|_| has_more);
+    Ok(Replayed { messages: ids.len() as u64, more_before })
 }
 
 /// Sends one again. If it is under way, then once that attempt has ended, which no longer decides:

@@ -181,8 +181,19 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<(), Failure
             output.object(&which.post(&path, json!({})).await?);
         }
         Command::Replay { which, delivery: None, since, until, state } => {
-            let body = json!({ "since": since, "until": until, "state": state });
-            output.object(&which.post("/replay", body).await?);
+            let mut body = json!({ "since": since, "until": until, "state": state });
+            let mut messages = 0;
+            // A request does some hundred; the rest is asked for from where it ended.
+            loop {
+                let mut answer = which.post("/replay", body.clone()).await?;
+                messages += answer["messages"].as_u64().unwrap_or(0);
+                if answer["more_before"].is_null() {
+                    answer["messages"] = messages.into();
+                    output.object(&answer);
+                    break;
+                }
+                body["before"] = answer["more_before"].clone();
+            }
         }
         Command::Delete { which } => output.object(&which.post("/delete", json!({})).await?),
     }

@@ -5,10 +5,12 @@ use keyway_domain::actor::{Actor, NotPermitted};
 use keyway_domain::endpoint::{Endpoint, EndpointSecret, State};
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::{AccountId, DeliveryId, EndpointId};
-use keyway_domain::limits::{ENDPOINT_OVERLAP_MS_MAX, ENDPOINTS_PER_ACCOUNT_MAX};
+use keyway_domain::limits::{
+    ENDPOINT_OVERLAP_MS_MAX, ENDPOINTS_PER_ACCOUNT_MAX, REPLAYED_AT_ONCE_MAX,
+};
 use keyway_domain::time::{DAY_MS, say_duration};
 use keyway_secret::{OsEntropy, SecretText, new_webhook_secret};
-use keyway_store::deliveries::{self, Filter};
+use keyway_store::deliveries::{self, Filter, Replayed};
 use keyway_store::{Tx, accounts, endpoints};
 use serde_json::json;
 
@@ -296,24 +298,26 @@ pub fn replay_one(
     Ok(moment.record(tx, account, id.to_string(), happened)?)
 }
 
-/// Sends what a filter finds again; how many.
+/// Sends the newest that a filter finds again, as many as one transaction does; who wants the rest
+/// asks again from where that ended.
 pub fn replay(
     tx: &mut Tx<'_>,
     moment: &Moment,
     account: AccountId,
     id: EndpointId,
     filter: &Filter,
-) -> Result<u64, Error> {
+) -> Result<Replayed, Error> {
     permit(moment, "replay messages to")?;
     lock(tx, moment, account, id)?;
-    let messages = deliveries::replay(tx, id, filter, moment.now)?;
+    let replayed = deliveries::replay(tx, id, filter, moment.now, REPLAYED_AT_ONCE_MAX)?;
     let after = json!({
-        "messages": messages,
+        "messages": replayed.messages,
         "since": filter.since,
         "until": filter.until,
+        "before": filter.before,
         "state": filter.state.map(deliveries::State::as_str),
     });
     let happened = Happened::new(Kind::Replayed, json!({}), after);
     moment.record(tx, account, id.to_string(), happened)?;
-    Ok(messages)
+    Ok(replayed)
 }

@@ -27,6 +27,7 @@ mod step_up;
 mod tokens;
 mod trouble;
 mod webhook_places;
+mod webhook_replay;
 mod webhooks;
 mod xendit;
 mod xtopay;

@@ -6,7 +6,7 @@ use keyway_domain::endpoint::Endpoint;
 use keyway_domain::id::{AccountId, DeliveryId, EndpointId};
 use keyway_domain::time::{Time, parse_duration};
 use keyway_secret::SecretText;
-use keyway_store::deliveries::{self, Attempt, Delivery, Filter, State};
+use keyway_store::deliveries::{self, Attempt, Delivery, Filter, Replayed, State};
 use keyway_store::{Tx, accounts, endpoints};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -91,6 +91,9 @@ pub struct Replay {
     /// Only those that are `delivered`, `failed` or `waiting`.
     #[serde(default)]
     state: Option<String>,
+    /// Only those before this delivery: the `more_before` of the answer to go on from.
+    #[serde(default)]
+    before: Option<String>,
     /// Whom the platform's backend acts for.
     #[serde(default)]
     on_behalf_of: Option<OnBehalfOf>,
@@ -110,6 +113,11 @@ fn instant(field: &str, text: &str) -> Result<Time, Problem> {
     Time::parse(text).ok_or_else(|| {
         Problem::invalid(field, "not an instant; write it like 2026-12-31T00:00:00Z")
     })
+}
+
+fn before(text: &str) -> Result<DeliveryId, Problem> {
+    let bad = || Problem::invalid("before", "it is a delivery's id (`dlv_…`)");
+    DeliveryId::parse(text).ok_or_else(bad)
 }
 
 /// A URL that can be called, as it is then written.
@@ -308,12 +316,14 @@ pub async fn replay(call: Call, caller: Caller) -> Result<Reply, Problem> {
         state: state(body.state.as_deref())?,
         since: Some(instant("since", &body.since)?),
         until: body.until.as_deref().map(|text| instant("until", text)).transpose()?,
-        before: None,
+        before: body.before.as_deref().map(before).transpose()?,
     };
     let realm = call.app.platform.clone();
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
-        let messages = commands::replay(tx, moment, account, id, &filter)?;
-        Ok(Done { body: json!({ "id": id, "messages": messages }), shown: None })
+        let Replayed { messages, more_before } =
+            commands::replay(tx, moment, account, id, &filter)?;
+        let body = json!({ "id": id, "messages": messages, "more_before": more_before });
+        Ok(Done { body, shown: None })
     })
     .await
 }

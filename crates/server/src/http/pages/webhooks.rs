@@ -2,12 +2,14 @@
 
 mod delivery;
 mod forms;
+mod replay;
 
 pub(crate) use delivery::{delivery, replay_one};
 pub(crate) use forms::{
-    create, edit, edit_form, new_form, remove, remove_form, replay, replay_form, rotate,
-    rotate_form, secret, secret_saved, switch, test,
+    create, edit, edit_form, new_form, remove, remove_form, rotate, rotate_form, secret,
+    secret_saved, switch, test,
 };
+pub(crate) use replay::{replay, replay_form};
 
 use http::StatusCode;
 use keyway_domain::endpoint::{Endpoint, State};

@@ -64,7 +64,8 @@ pub(super) fn webhook_routes() -> Vec<Route> {
             endpoint!("/replay"),
             "replayDeliveries",
             "webhooks",
-            "Sends the messages of a time again, under the ids they had.",
+            "Sends the newest 500 messages of a time again, under the ids they had; `more_before` says \
+             where to go on.",
             handler!(webhooks::replay),
         ),
         read(

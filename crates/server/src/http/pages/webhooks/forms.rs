@@ -5,9 +5,8 @@ use keyway_domain::Environment;
 use keyway_domain::endpoint::Endpoint;
 use keyway_domain::event::Kind;
 use keyway_domain::limits::ENDPOINT_OVERLAP_MS_MAX;
-use keyway_domain::time::{DAY_MS, Time, say_duration};
+use keyway_domain::time::{DAY_MS, say_duration};
 use keyway_secret::SecretText;
-use keyway_store::deliveries::{Filter, State};
 use maud::{Markup, html};
 
 use super::{name, path, wanted as wanted_endpoint};
@@ -389,68 +388,4 @@ pub(crate) async fn remove(visit: Visit) -> Answer {
         Ok(reply) => Ok(reply),
         Err(trouble) => again(trouble, |problems| remove_view(&visit, &endpoint, &asked, problems)),
     }
-}
-
-fn replay_view(visit: &Visit, endpoint: &Endpoint, problems: &Problems) -> Markup {
-    let value =
-        |name: &str, otherwise: String| visit.fields.given(name).map_or(otherwise, str::to_owned);
-    let yesterday = visit.now.plus_ms(-DAY_MS);
-    let body = html! {
-        p.crumbs { a href="/settings/webhooks" { "Webhooks" } " / " a href=(path(endpoint, "")) { bdi { (name(endpoint)) } } }
-        form.card action=(visit.call.uri.path()) method="post" aria-labelledby="h-re" {
-            (layout::marks(visit))
-            header { h2 id="h-re" { "Send messages again" } }
-            div.body.stack {
-                (problems.summary())
-                p { "Messages go out under the ids they had, so a receiver that keeps ids takes each once." }
-                (Field::new("since", "Made on or after, UTC", &value("since", yesterday.to_date())).kind("date", "off").show(problems))
-                (Field::new("until", "And before, UTC", &value("until", String::new())).kind("date", "off").hint("Optional.").optional().show(problems))
-                fieldset.field {
-                    legend.label { "Which" }
-                    div.chips {
-                        label.chip { input type="radio" name="state" value="failed" checked[visit.fields.text("state") != "all"]; "Given up only" }
-                        label.chip { input type="radio" name="state" value="all" checked[visit.fields.text("state") == "all"]; "All of them" }
-                    }
-                }
-                div.row { button.btn.primary { "Send again" } a.btn href=(path(endpoint, "")) { "Cancel" } }
-            }
-        }
-    };
-    frame(visit, "webhooks", layout::Nav::Webhooks, &body)
-}
-
-pub(crate) async fn replay_form(visit: Visit) -> Answer {
-    let endpoint = wanted_endpoint(&visit).await?;
-    let view = replay_view(&visit, &endpoint, &Problems::none());
-    Ok(reply::html(StatusCode::OK, &view))
-}
-
-pub(crate) async fn replay(visit: Visit) -> Answer {
-    let endpoint = wanted_endpoint(&visit).await?;
-    match replaying(&visit, &endpoint).await {
-        Ok(reply) => Ok(reply),
-        Err(trouble) => again(trouble, |problems| replay_view(&visit, &endpoint, problems)),
-    }
-}
-
-async fn replaying(visit: &Visit, endpoint: &Endpoint) -> Result<Reply, Trouble> {
-    let date = |name: &'static str| {
-        let given = visit.fields.given(name).map(Time::parse_date);
-        given.map(|date| date.ok_or_else(|| Problems::field(name, "Pick a date."))).transpose()
-    };
-    let since = date("since")?.ok_or_else(|| Problems::field("since", "Pick a date."))?;
-    let filter = Filter {
-        state: (visit.fields.text("state") != "all").then_some(State::Failed),
-        since: Some(since),
-        until: date("until")?,
-        before: None,
-    };
-    let to = path(endpoint, "?done=replayed");
-    let (account, id) = (endpoint.account, endpoint.id);
-    visit
-        .act(None, move |tx, moment| {
-            commands::replay(tx, moment, account, id, &filter)?;
-            Ok(Next::to(to.clone()))
-        })
-        .await
 }
