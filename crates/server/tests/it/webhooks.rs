@@ -4,6 +4,8 @@ use keyway_secret::{SecretText, sign_webhook};
 use keyway_store::deliveries;
 use serde_json::{Value, json};
 
+use crate::acts::leads_to;
+use crate::browser::{Browser, PASSWORD, account_of};
 use crate::harness::{Answer, DAY, HOUR, Keyway, MINUTE, Signer, send};
 use crate::receiver::{Got, Receiver};
 
@@ -413,4 +415,24 @@ async fn verification_answers_while_a_receiver_hangs() {
     }
     assert!(!sending.is_finished(), "the other one still hangs");
     sending.abort();
+}
+
+#[tokio::test]
+async fn a_form_that_changes_something_else_leaves_the_events_as_a_program_chose_them() {
+    let keyway = Keyway::start("enterprise").await;
+    let mut ada = Browser::sign_up(&keyway, "ada@toko.example").await;
+    let account = account_of(&keyway, "ada@toko.example").await;
+    let receiver = Receiver::start().await;
+    let by_program: [&[&str]; 5] =
+        [&["api_key.r*"], &["*"], &["api_key.*"], &["api_key.revoked"], &[]];
+    for events in by_program {
+        let made = endpoint(&keyway, &account, &receiver, events).await;
+        let form = ada.form(&format!("/settings/webhooks/{}/edit", made.id())).await;
+        let form = form.with("about", "Renamed").with("password", PASSWORD);
+        let saved = format!("/settings/webhooks/{}?done=saved", made.id());
+        assert_eq!(leads_to(&ada.submit(&form).await), saved);
+        let path = format!("/v1/accounts/{account}/webhooks/{}", made.id());
+        let after = keyway.get(&path).await.expect(200).json();
+        assert_eq!((&after["about"], &after["events"]), (&json!("Renamed"), &json!(events)));
+    }
 }

@@ -46,12 +46,33 @@ fn url(visit: &Visit) -> Result<String, Problems> {
     }
 }
 
-/// The events that were chosen: nothing for what the scheme's notices say.
-fn events(visit: &Visit) -> Vec<String> {
+/// Every event about credentials, as a choice.
+const ALL_EVENTS: &str = "api_key.*";
+
+/// The events that were chosen: nothing for what the scheme's notices say, `None` to leave them.
+fn events(visit: &Visit) -> Option<Vec<String>> {
     match visit.fields.text("which") {
-        "all" => vec!["api_key.*".to_owned()],
-        "some" => visit.fields.all("event").map(str::to_owned).collect(),
-        _ => Vec::new(),
+        "all" => Some(vec![ALL_EVENTS.to_owned()]),
+        "some" => Some(visit.fields.all("event").map(str::to_owned).collect()),
+        "kept" => None,
+        _ => Some(Vec::new()),
+    }
+}
+
+/// Events that the form offers one by one.
+fn offered() -> impl Iterator<Item = &'static Kind> {
+    Kind::ALL.iter().filter(|kind| kind.as_str().starts_with("api_key."))
+}
+
+/// Which of the form's choices an endpoint has; `kept` if it was made by a program that said what
+/// the form has no words for.
+fn chosen_way(stored: &[String]) -> &'static str {
+    let is_offered = |name: &String| offered().any(|kind| kind.as_str() == name);
+    match stored {
+        [] => "scheme",
+        [one] if one == ALL_EVENTS => "all",
+        some if some.iter().all(is_offered) => "some",
+        _ => "kept",
     }
 }
 
@@ -59,17 +80,9 @@ fn event_fields(visit: &Visit, endpoint: Option<&Endpoint>, problems: &Problems)
     let scheme = visit.scheme();
     let stored: &[String] = endpoint.map_or(&[], |endpoint| &endpoint.events);
     let typed = visit.is_post();
-    let which = if typed {
-        visit.fields.text("which").to_owned()
-    } else if stored.is_empty() {
-        "scheme".to_owned()
-    } else if stored.iter().any(|name| name.ends_with('*')) {
-        "all".to_owned()
-    } else {
-        "some".to_owned()
-    };
-    let all = || Kind::ALL.iter().filter(|kind| kind.as_str().starts_with("api_key."));
-    let by_scheme: Vec<String> = all()
+    let which =
+        if typed { visit.fields.text("which").to_owned() } else { chosen_way(stored).to_owned() };
+    let by_scheme: Vec<String> = offered()
         .filter(|kind| hears(&[], **kind, scheme))
         .map(|kind| said::title(kind.as_str()).to_lowercase())
         .collect();
@@ -86,11 +99,14 @@ fn event_fields(visit: &Visit, endpoint: Option<&Endpoint>, problems: &Problems)
             legend.label { "Events" }
             @if let Some(problem) = problem { span.err id="events-e" { (icons::WARN) (problem) } }
             div.stack.tight id="events" tabindex="-1" {
-                label.check { input type="radio" name="which" value="scheme" checked[which != "all" && which != "some"]; span { "What " (scheme.title) " suggests" br; span.muted.small { (by_scheme.join(", ")) } } }
+                label.check { input type="radio" name="which" value="scheme" checked[!matches!(which.as_str(), "all" | "some" | "kept")]; span { "What " (scheme.title) " suggests" br; span.muted.small { (by_scheme.join(", ")) } } }
+                @if chosen_way(stored) == "kept" {
+                    label.check { input type="radio" name="which" value="kept" checked[which == "kept"]; span { "As it was set: " code { (stored.join(", ")) } } }
+                }
                 label.check { input type="radio" name="which" value="all" checked[which == "all"]; span { "Everything about " (scheme.words.credentials) } }
                 label.check { input type="radio" name="which" value="some" checked[which == "some"]; span { "These:" } }
                 div.cols {
-                    @for kind in all() {
+                    @for kind in offered() {
                         label.check.small { input type="checkbox" name="event" value=(kind.as_str()) checked[chosen(kind.as_str())]; span { (said::title(kind.as_str())) " " code.muted { (kind.as_str()) } } }
                     }
                 }
@@ -159,7 +175,7 @@ async fn creating(visit: &Visit) -> Result<Reply, Trouble> {
         environment,
         url: url(visit)?,
         about: visit.fields.text("about").to_owned(),
-        events: events(visit),
+        events: events(visit).unwrap_or_default(),
     };
     let signed = visit.signed()?.clone();
     visit
@@ -193,7 +209,7 @@ async fn editing(visit: &Visit, endpoint: &Endpoint) -> Result<Reply, Trouble> {
     let edit = Edit {
         url: Some(url(visit)?),
         about: Some(visit.fields.text("about").to_owned()),
-        events: Some(events(visit)),
+        events: events(visit),
         on: None,
     };
     let to = path(endpoint, "?done=saved");
@@ -354,7 +370,7 @@ fn remove_view(visit: &Visit, endpoint: &Endpoint, asked: &Asked, problems: &Pro
         about: html! { bdi { (name(endpoint)) } },
         back: path(endpoint, ""),
         body: html! {
-            p { "Nothing goes there any more, and what waits for it is given up. Its history stays for 30 days in the audit log's entries only." }
+            p { "Nothing goes there any more, and what waits for it is given up. What was sent there and answered cannot be looked at any more; the audit log keeps that the endpoint was there, and who removed it." }
             p { code.wrap { (endpoint.url) } }
             (asked.show(problems))
         },
