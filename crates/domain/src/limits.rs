@@ -131,6 +131,11 @@ pub const BROKEN_DELIVERY_MS: i64 = 3_600_000;
 pub const DELIVERIES_AT_ONCE: usize = 64;
 /// A claim on a delivery or a letter lapses after so long: longer than any attempt may take.
 pub const CLAIM_MS: i64 = 60_000;
+/// Attempts that a delivery remembers, newest first: two whole plans, and some by hand.
+pub const ATTEMPTS_KEPT: u32 = 20;
+/// Bytes that are kept of the answer to an attempt that is not the newest: its headers, and enough
+/// of an error to tell it from the next.
+pub const EARLIER_ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// Deliveries that one transaction sends again: some twenty milliseconds of the only writer.
 pub const REPLAYED_AT_ONCE_MAX: u32 = 500;
 /// Deliveries that one form of the dashboard sends again, in as many transactions as that takes.

@@ -6,6 +6,7 @@ pub use claims::{Claim, claim, let_go, release_all};
 
 use keyway_domain::endpoint::Next;
 use keyway_domain::id::{DeliveryId, EndpointId};
+use keyway_domain::limits::{ATTEMPTS_KEPT, EARLIER_ANSWER_BYTES_MAX};
 use keyway_domain::time::Time;
 
 use crate::db::Tx;
@@ -160,6 +161,7 @@ pub fn attempted(
     if moved == 0 {
         return Ok(false);
     }
+    shorten(tx, delivery.id, attempt.number)?;
     tx.run(
         "INSERT INTO attempts (delivery_id, number, at, took_ms, address, status, trouble, request,
              answer)
@@ -177,6 +179,28 @@ pub fn attempted(
         ],
     )?;
     Ok(true)
+}
+
+/// Makes room for an attempt: of the earlier ones a bounded number is kept, with less of what was
+/// answered.
+fn shorten(tx: &mut Tx<'_>, id: DeliveryId, number: u32) -> Result<(), DbError> {
+    let last_dropped = number.saturating_sub(ATTEMPTS_KEPT);
+    let sql = "DELETE FROM attempts WHERE delivery_id = $1 AND number <= $2";
+    tx.run(sql, &[id.to_string().into(), i64::from(last_dropped).into()])?;
+    // Those before it were newest once, and shortened then.
+    let sql = "SELECT number, answer FROM attempts WHERE delivery_id = $1
+         ORDER BY number DESC LIMIT 1";
+    let read = |row: &dyn Columns| Ok((row.integer(0)?, row.text(1)?.to_owned()));
+    let Some((before, mut answer)) = tx.first(sql, &[id.to_string().into()], read)? else {
+        return Ok(());
+    };
+    if answer.len() <= EARLIER_ANSWER_BYTES_MAX {
+        return Ok(());
+    }
+    answer.truncate(answer.floor_char_boundary(EARLIER_ANSWER_BYTES_MAX));
+    answer.push_str("\n(cut here)");
+    let sql = "UPDATE attempts SET answer = $3 WHERE delivery_id = $1 AND number = $2";
+    tx.run(sql, &[id.to_string().into(), before.into(), answer.into()]).map(drop)
 }
 
 /// Reads a delivery of an endpoint.

@@ -100,6 +100,13 @@ impl Receiver {
         self.shared.state.lock().expect("nobody panicked").answers.extend(lines);
     }
 
+    /// The next request gets a 500 with a body.
+    pub(crate) fn fail_with(&self, body: &str) {
+        let length = body.len();
+        let said = format!("HTTP/1.1 500 Said\r\ncontent-length: {length}\r\n\r\n{body}");
+        self.shared.state.lock().expect("nobody panicked").answers.push_back(said);
+    }
+
     /// What came since this was last asked.
     pub(crate) fn got(&self) -> Vec<Got> {
         std::mem::take(&mut self.shared.state.lock().expect("nobody panicked").got)

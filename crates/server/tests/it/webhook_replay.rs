@@ -6,7 +6,7 @@ use crate::acts::leads_to;
 use crate::browser::{Browser, account_of};
 use crate::harness::Keyway;
 use crate::receiver::Receiver;
-use crate::webhooks::endpoint;
+use crate::webhooks::{endpoint, key, log};
 
 const OWNER: &str = "ada@toko.example";
 
@@ -67,4 +67,32 @@ async fn a_form_sends_ten_thousand_again_and_offers_the_rest() {
     assert_eq!(rest.value("state"), Some("all"));
     assert_eq!(leads_to(&ada.submit(&rest).await), format!("{path}?done=replayed"));
     assert_eq!(waiting(&keyway).await, 10_001);
+}
+
+#[tokio::test]
+async fn a_delivery_remembers_its_newest_twenty_attempts_and_the_whole_answer_to_the_last() {
+    let keyway = Keyway::start("enterprise").await;
+    let (account, receiver) = (keyway.account().await, Receiver::start().await);
+    let made = endpoint(&keyway, &account, &receiver, &[]).await;
+    key(&keyway, &account).await;
+    for _ in 0..25 {
+        receiver.fail_with(&"é".repeat(30_000));
+    }
+    keyway.send_webhooks().await;
+    let path = format!("/v1/accounts/{account}/webhooks/{}/deliveries", made.id());
+    let id = log(&keyway, &account, &made.id()).await[0]["id"].as_str().expect("an id").to_owned();
+    for _ in 0..24 {
+        keyway.post(&format!("{path}/{id}/replay"), json!({})).await.expect(200);
+        assert_eq!(keyway.send_webhooks().await, 1);
+    }
+    let whole = keyway.get(&format!("{path}/{id}")).await.expect(200).json();
+    assert_eq!(whole["attempts"], 25);
+    let attempts = whole["log"].as_array().expect("attempts");
+    let numbers: Vec<i64> =
+        attempts.iter().map(|one| one["number"].as_i64().expect("a number")).collect();
+    assert_eq!(numbers, (6..=25).collect::<Vec<_>>());
+    let lengths: Vec<usize> =
+        attempts.iter().map(|one| one["answer"].as_str().expect("an answer").len()).collect();
+    assert!(lengths[..19].iter().all(|length| (4_000..4_200).contains(length)), "{lengths:?}");
+    assert!(lengths[19] > 60_000, "{lengths:?}");
 }
