@@ -333,7 +333,7 @@ pub struct Telling {
 impl Telling {
     /// Looks.
     pub fn look(tx: &mut Tx<'_>, now: Time) -> Result<Self, DbError> {
-let (webhooks_waiting, due) = deliveries::waiting(tx, now)?;
+        let (webhooks_waiting, due) = deliveries::waiting(tx, now)?;
         Ok(Self {
             events_waiting: events::count_untold(tx)?,
             webhooks_waiting,
