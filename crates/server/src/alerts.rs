@@ -6,10 +6,8 @@
 //! lasts until it is over.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ipnet::IpNet;
 use keyway_domain::actor::Actor;
 use keyway_domain::alert::{
     Baseline, Burst, HOURS_MAX, MINUTES, Minute, REFUSED_MIN, REQUESTS_MIN, Served, Spike,
@@ -22,7 +20,7 @@ use keyway_domain::time::{DAY_MS, Time};
 use keyway_domain::verdict::Reason;
 use keyway_secret::OsEntropy;
 use keyway_store::alerts::{self, Alert};
-use keyway_store::usage::{self, Batch, Seen};
+use keyway_store::usage::{self, Batch};
 use keyway_store::{DbError, Tx, account_settings, credentials};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,12 +28,12 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::commands::Moment;
 
+mod networks;
+
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// The last minutes in which a credential must have been busy to be looked at.
 const BUSY_MS: i64 = 6 * MINUTE_MS;
-/// A credential learns from where it is used for so long before a network is new.
-const LEARNING_MS: i64 = DAY_MS;
 /// Alerts that say something by themselves are over when they were not seen for so long.
 const QUIET_MS: i64 = DAY_MS;
 /// The sort of a spike that comes by the clock, and so is not told.
@@ -108,16 +106,16 @@ impl Settings {
 }
 
 /// Opens an alert of a credential, and records it, unless one is open or its account does not want
-/// to hear of it.
+/// to hear of it; whether it did.
 fn raise(
     tx: &mut Tx<'_>,
     moment: &Moment,
     credential: &Credential,
     (kind, sort): (Kind, &str),
     (began_at, after): (Time, Value),
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     if !Settings::of(tx, credential.account)?.wants(kind) {
-        return Ok(());
+        return Ok(false);
     }
     let alert = Alert {
         id: AlertId::new(moment.now, &mut OsEntropy),
@@ -129,13 +127,14 @@ fn raise(
         ended_at: None,
         detail: after.to_string(),
     };
-    if alerts::open(tx, &alert)? {
+    let is_new = alerts::open(tx, &alert)?;
+    if is_new {
         let happened = Happened::new(kind, json!({}), after);
         let by =
             Moment { actor: Actor::Credential { credential: credential.id }, ..moment.clone() };
         by.record(tx, credential.account, credential.id.to_string(), happened)?;
     }
-    Ok(())
+    Ok(is_new)
 }
 
 /// What a refusal says by itself.
@@ -145,13 +144,6 @@ fn says(reason: &str) -> Option<Kind> {
         Reason::WrongEnvironment => Some(Kind::WrongEnvironmentUsed),
         _ => None,
     }
-}
-
-/// The network of an address, as wide as networks are given to one customer.
-fn network(address: &str) -> Option<IpNet> {
-    let address: IpAddr = address.parse().ok()?;
-    let width = if address.is_ipv4() { 24 } else { 48 };
-    IpNet::new(address, width).ok().map(|net| net.trunc())
 }
 
 /// Notes what counters say by themselves, in the transaction that writes them down.
@@ -175,37 +167,7 @@ pub fn note(tx: &mut Tx<'_>, moment: &Moment, batch: &Batch) -> Result<(), DbErr
         });
         raise(tx, moment, &credential, (kind, ""), (moment.now, after))?;
     }
-    let first = batch.seen.iter().map(|((id, secret), seen)| (*id, *secret, seen));
-    let more = batch.places.iter().map(|(id, secret, seen)| (*id, *secret, seen));
-    for (id, secret, seen) in first.chain(more) {
-        note_network(tx, moment, (id, secret), seen)?;
-    }
-    Ok(())
-}
-
-fn note_network(
-    tx: &mut Tx<'_>,
-    moment: &Moment,
-    (id, secret): (CredentialId, u32),
-    seen: &Seen,
-) -> Result<(), DbError> {
-    let Some(address) = &seen.address else { return Ok(()) };
-    let Some(net) = network(address) else { return Ok(()) };
-    let Some(since) = usage::note_network(tx, id, &net.to_string(), seen.at)? else {
-        return Ok(());
-    };
-    if seen.at < since.plus_ms(LEARNING_MS) {
-        return Ok(());
-    }
-    let Some(credential) = readable(tx, moment, id) else { return Ok(()) };
-    let after = json!({
-        "secret": secret,
-        "network": net,
-        "address": address,
-        "client": seen.client,
-    });
-    let sort = format!(" {net}");
-    raise(tx, moment, &credential, (Kind::NewNetwork, &sort), (seen.at, after))
+    networks::note(tx, moment, batch)
 }
 
 /// A merchant's credential, if its row can be read: counters must not wait for one that was edited.

@@ -160,6 +160,14 @@ CREATE TABLE usage_networks (
     PRIMARY KEY (credential_id, network)
 ) STRICT, WITHOUT ROWID;
 
+-- Since when the networks of a credential are learned, and when a new one was last told. Apart from
+-- the networks themselves: those are forgotten when there are too many.
+CREATE TABLE usage_learning (
+    credential_id TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    told_at INTEGER
+) STRICT, WITHOUT ROWID;
+
 -- What is unusual, from when it was told until it was over.
 CREATE TABLE alerts (
     id TEXT PRIMARY KEY,

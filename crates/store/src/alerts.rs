@@ -30,6 +30,9 @@ pub struct Alert {
 const SELECT: &str = "SELECT id, account_id, credential_id, what, began_at, last_at, ended_at, \
     detail FROM alerts";
 
+/// That an alert is of the sort `$2`. What it is about beside, such as a network, follows a space.
+const OF_SORT: &str = "(what = $2 OR substr(what, 1, length($2) + 1) = $2 || ' ')";
+
 fn read(row: &dyn Columns) -> Result<Alert, DbError> {
     let broken = |what: &str| DbError::broken(what);
     Ok(Alert {
@@ -71,6 +74,28 @@ pub fn open(tx: &mut Tx<'_>, alert: &Alert) -> Result<bool, DbError> {
         ],
     )?;
     Ok(true)
+}
+
+/// The newest open alert of a sort of a credential, whatever it is about beside.
+pub fn newest_open(
+    tx: &mut Tx<'_>,
+    credential: CredentialId,
+    sort: &str,
+) -> Result<Option<Alert>, DbError> {
+    let sql = format!(
+        "{SELECT} WHERE credential_id = $1 AND {OF_SORT} AND ended_at IS NULL
+         ORDER BY began_at DESC, id DESC LIMIT 1"
+    );
+    tx.first(&sql, &[credential.to_string().into(), sort.into()], read)
+}
+
+/// Saves what is counted into an alert that lasts: its figures, and when it was last so.
+pub fn count_into(tx: &mut Tx<'_>, alert: &Alert) -> Result<(), DbError> {
+    tx.run(
+        "UPDATE alerts SET detail = $2, last_at = $3 WHERE id = $1",
+        &[alert.id.to_string().into(), alert.detail.as_str().into(), alert.last_at.0.into()],
+    )?;
+    Ok(())
 }
 
 /// Closes the open alerts of a sort that were last so before an instant; how many.

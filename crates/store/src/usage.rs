@@ -11,7 +11,10 @@ use crate::value::{Columns, DbError, Value};
 
 mod watched;
 
-pub use watched::{Minute, busy_since, hour_sums, minutes, needs, note_network};
+pub use watched::{
+    Learning, Minute, busy_since, hour_sums, knows_network, learn_network, minutes, needs,
+    told_network,
+};
 
 const MINUTE_MS: i64 = 60_000;
 

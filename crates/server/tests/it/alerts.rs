@@ -228,3 +228,77 @@ async fn a_scope_is_known_to_be_used_on_its_day() {
         all.text
     );
 }
+
+/// Asks once from each address, in few calls.
+async fn ask_from(keyway: &Keyway, key: &str, addresses: &[String]) {
+    for some in addresses.chunks(500) {
+        let one = |address: &String| {
+            json!({ "method": "GET", "path": "/mfi/invoices", "environment": "live",
+                "client_address": address,
+                "headers": [["authorization", format!("Bearer {key}")]] })
+        };
+        let body = json!({ "questions": some.iter().map(one).collect::<Vec<_>>() }).to_string();
+        send(keyway.internal, "POST", "/v1/verify/batch", &[], &body).await.expect(200);
+        // Each flush has 64 bits for addresses: what falls together in one is apart in the next.
+        keyway.flush().await;
+    }
+}
+
+#[tokio::test]
+async fn many_new_networks_are_one_alert_an_hour_and_do_not_blind() {
+    let keyway = Keyway::start("enterprise").await;
+    Browser::sign_up(&keyway, OWNER).await;
+    let account = account_of(&keyway, OWNER).await;
+    let made = key(&keyway, &account, "live").await;
+    let secret = made.shown("key");
+    ask(&keyway, &secret, "live", "192.0.2.1", 10).await;
+    keyway.flush().await;
+    keyway.clock.advance_ms(2 * DAY);
+    keyway.mail().await;
+    let strangers: Vec<_> = (0..540).map(|n| format!("2001:db8:{n:x}::1")).collect();
+    for some in strangers.chunks(20) {
+        ask_from(&keyway, &secret, some).await;
+    }
+    let new = async || told(&keyway, &account, "api_key.new_network").await;
+    assert_eq!(new().await.len(), 1);
+    let letters = keyway.mail().await;
+    let of_networks = letters.iter().filter(|letter| letter.contains("new network")).count();
+    assert_eq!(of_networks, 1, "{letters:?}");
+    let path = format!("/v1/accounts/{account}/alerts");
+    let alerts = keyway.get(&path).await.expect(200).json();
+    assert_eq!(alerts["data"].as_array().map(Vec::len), Some(1), "{alerts}");
+    let more = alerts["data"][0]["detail"]["more"].as_u64().expect("a count");
+    assert!(more >= 300, "{more} were counted into it");
+    // More networks than are remembered: it does not begin to learn again.
+    keyway.clock.advance_ms(HOUR);
+    ask(&keyway, &secret, "live", "203.0.113.9", 1).await;
+    keyway.flush().await;
+    let events = new().await;
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events[0]["after"]["network"], "203.0.113.0/24");
+}
+
+#[tokio::test]
+async fn where_a_public_credential_is_used_is_no_news() {
+    let keyway = Keyway::start("xendit").await;
+    let account = keyway.account().await;
+    let list = keyway.get(&format!("/v1/accounts/{account}/credentials")).await.json();
+    let all = list["data"].as_array().expect("a list");
+    let of = all.iter().find(|one| one["kind"] == "public" && one["environment"] == "live");
+    let id = of.expect("registration makes one")["id"].as_str().expect("an id").to_owned();
+    let shown = keyway.act(&account, &id, "reveal", json!({})).await.expect(200);
+    let basic = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        format!("{}:", shown.shown("key")),
+    );
+    for address in ["192.0.2.1", "198.51.100.1"] {
+        let question = json!({ "method": "POST", "path": "/credit_card_tokens",
+            "environment": "live", "client_address": address,
+            "headers": [["authorization", format!("Basic {basic}")]] });
+        let answer = keyway.verify(question).await.expect(200).json();
+        assert_eq!(answer["allowed"], true, "{answer}");
+        keyway.flush().await;
+        keyway.clock.advance_ms(2 * DAY);
+    }
+    assert!(told(&keyway, &account, "api_key.new_network").await.is_empty());
+}

@@ -83,36 +83,56 @@ pub fn needs(tx: &mut Tx<'_>, id: CredentialId) -> Result<BTreeMap<String, Time>
     Ok(rows.into_iter().collect())
 }
 
-/// Notes that a credential was used from a network; the instant of its first known use from any, if
-/// this network was unknown till now.
-pub fn note_network(
+/// Notes that a credential was used from a network, if that network is known; whether it is.
+pub fn knows_network(
     tx: &mut Tx<'_>,
     id: CredentialId,
     network: &str,
     at: Time,
-) -> Result<Option<Time>, DbError> {
-    let credential: Value = id.to_string().into();
+) -> Result<bool, DbError> {
     let known = tx.run(
         "UPDATE usage_networks SET last_at = CASE WHEN $3 > last_at THEN $3 ELSE last_at END
          WHERE credential_id = $1 AND network = $2",
-        &[credential.clone(), network.into(), at.0.into()],
+        &[id.to_string().into(), network.into(), at.0.into()],
     )?;
-    if known > 0 {
-        return Ok(None);
-    }
-    let (count, first) = tx
-        .first(
-            "SELECT COUNT(*), MIN(first_at) FROM usage_networks WHERE credential_id = $1",
-            std::slice::from_ref(&credential),
-            |row| Ok((row.integer(0)?, row.maybe_integer(1)?.map(Time))),
-        )?
-        .unwrap_or((0, None));
+    Ok(known > 0)
+}
+
+/// How far Keyway knows where a credential is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Learning {
+    /// Its first known use. Forgetting a network does not move it.
+    pub since: Time,
+    /// When a new network was last told.
+    pub told_at: Option<Time>,
+}
+
+/// Learns a network that was unknown till now.
+pub fn learn_network(
+    tx: &mut Tx<'_>,
+    id: CredentialId,
+    network: &str,
+    at: Time,
+) -> Result<Learning, DbError> {
+    let credential: Value = id.to_string().into();
+    let one = std::slice::from_ref(&credential);
+    tx.run(
+        "INSERT INTO usage_learning (credential_id, since, told_at) VALUES ($1, $2, NULL)
+         ON CONFLICT (credential_id) DO NOTHING",
+        &[credential.clone(), at.0.into()],
+    )?;
+    let sql = "SELECT since, told_at FROM usage_learning WHERE credential_id = $1";
+    let learning = tx.first(sql, one, |row| {
+        Ok(Learning { since: Time(row.integer(0)?), told_at: row.maybe_integer(1)?.map(Time) })
+    })?;
+    let sql = "SELECT COUNT(*) FROM usage_networks WHERE credential_id = $1";
+    let count = tx.first(sql, one, |row| row.integer(0))?.unwrap_or(0);
     if count >= i64::from(NETWORKS_PER_CREDENTIAL_MAX) {
         tx.run(
             "DELETE FROM usage_networks WHERE credential_id = $1 AND network =
                  (SELECT network FROM usage_networks WHERE credential_id = $1
                   ORDER BY last_at, network LIMIT 1)",
-            std::slice::from_ref(&credential),
+            one,
         )?;
     }
     tx.run(
@@ -120,5 +140,14 @@ pub fn note_network(
          VALUES ($1, $2, $3, $3)",
         &[credential, network.into(), at.0.into()],
     )?;
-    Ok(Some(first.unwrap_or(at)))
+    Ok(learning.unwrap_or(Learning { since: at, told_at: None }))
+}
+
+/// Notes that a new network of a credential was told.
+pub fn told_network(tx: &mut Tx<'_>, id: CredentialId, now: Time) -> Result<(), DbError> {
+    tx.run(
+        "UPDATE usage_learning SET told_at = $2 WHERE credential_id = $1",
+        &[id.to_string().into(), now.0.into()],
+    )?;
+    Ok(())
 }

@@ -109,6 +109,9 @@ fn figures(alert: &Alert) -> String {
             parts.push(text.to_owned());
         }
     }
+    if let Some(more) = number("more") {
+        parts.push(format!("and {more} more"));
+    }
     parts.join(" · ")
 }
 
