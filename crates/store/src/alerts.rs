@@ -98,17 +98,18 @@ pub fn count_into(tx: &mut Tx<'_>, alert: &Alert) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Closes the open alerts of a sort that were last so before an instant; how many.
+/// Closes the open alerts of a sort, whatever they are about beside, that were last so before an
+/// instant; how many.
 pub fn close_quiet(
     tx: &mut Tx<'_>,
     what: &str,
     last_before: Time,
     now: Time,
 ) -> Result<u64, DbError> {
-    tx.run(
-        "UPDATE alerts SET ended_at = $3 WHERE what = $1 AND last_at < $2 AND ended_at IS NULL",
-        &[what.into(), last_before.0.into(), now.0.into()],
-    )
+    let sql = format!(
+        "UPDATE alerts SET ended_at = $3 WHERE last_at < $1 AND {OF_SORT} AND ended_at IS NULL"
+    );
+    tx.run(&sql, &[last_before.0.into(), what.into(), now.0.into()])
 }
 
 /// Closes an alert of a credential; whether one was open.

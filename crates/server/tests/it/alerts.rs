@@ -302,3 +302,39 @@ async fn where_a_public_credential_is_used_is_no_news() {
     }
     assert!(told(&keyway, &account, "api_key.new_network").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_new_network_is_over_after_a_quiet_day_and_is_forgotten_in_time() {
+    let keyway = Keyway::start("enterprise").await;
+    let account = keyway.account().await;
+    let made = key(&keyway, &account, "live").await;
+    let secret = made.shown("key");
+    let path = format!("/v1/accounts/{account}/alerts");
+    let alerts = async || keyway.get(&path).await.expect(200).json()["data"].clone();
+    ask(&keyway, &secret, "live", "192.0.2.1", 1).await;
+    keyway.flush().await;
+    keyway.clock.advance_ms(2 * DAY);
+    ask(&keyway, &secret, "live", "203.0.113.9", 1).await;
+    keyway.flush().await;
+    assert_eq!(alerts().await[0]["ended_at"], Value::Null);
+    keyway.clock.advance_ms(DAY + MINUTE);
+    keyway_server::worker::tidy(&keyway.app).await.expect("tidied");
+    assert!(alerts().await[0]["ended_at"].is_string(), "it is over");
+    // So many others that the network is forgotten: when it comes back it is news again.
+    let others: Vec<_> = (0..300).map(|n| format!("2001:db8:{n:x}::1")).collect();
+    for some in others.chunks(20) {
+        ask_from(&keyway, &secret, some).await;
+    }
+    keyway.clock.advance_ms(2 * HOUR);
+    ask(&keyway, &secret, "live", "203.0.113.9", 1).await;
+    keyway.flush().await;
+    let events = told(&keyway, &account, "api_key.new_network").await;
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events[0]["after"]["network"], "203.0.113.0/24");
+    // Over for longer than alerts are remembered.
+    for _ in 0..2 {
+        keyway.clock.advance_ms(401 * DAY);
+        keyway_server::worker::tidy(&keyway.app).await.expect("tidied");
+    }
+    assert_eq!(alerts().await, json!([]));
+}
