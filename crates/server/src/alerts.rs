@@ -42,6 +42,8 @@ const BY_CLOCK: &str = "spike_by_clock";
 const SPIKES_REMEMBERED_MS: i64 = 15 * DAY_MS;
 /// What is usual is known of so many credentials at once.
 const BASELINES_MAX: usize = 20_000;
+/// Credentials of one pass that may fail to be looked at before the pass is given up.
+const FAILED_MAX: usize = 100;
 
 /// The setting of an account that these are.
 pub const SETTING: &str = "alerts";
@@ -146,6 +148,19 @@ fn says(reason: &str) -> Option<Kind> {
     }
 }
 
+/// Does what is to be done about one credential so that, if its account's rows are damaged, only
+/// that is missing: counters, and everybody else's alerts, must not wait for it.
+fn part(
+    tx: &mut Tx<'_>,
+    id: CredentialId,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<(), DbError>,
+) -> Result<(), DbError> {
+    if let Err(error) = tx.apart(work)? {
+        tracing::error!(credential = %id, %error, "what was unusual could not be recorded");
+    }
+    Ok(())
+}
+
 /// Notes what counters say by themselves, in the transaction that writes them down.
 pub fn note(tx: &mut Tx<'_>, moment: &Moment, batch: &Batch) -> Result<(), DbError> {
     let mut refused: HashMap<(CredentialId, Kind), (u32, u64)> = HashMap::new();
@@ -165,7 +180,9 @@ pub fn note(tx: &mut Tx<'_>, moment: &Moment, batch: &Batch) -> Result<(), DbErr
             "address": seen.and_then(|seen| seen.address.as_deref()),
             "client": seen.and_then(|seen| seen.client.as_deref()),
         });
-        raise(tx, moment, &credential, (kind, ""), (moment.now, after))?;
+        part(tx, id, |tx| {
+            raise(tx, moment, &credential, (kind, ""), (moment.now, after)).map(drop)
+        })?;
     }
     networks::note(tx, moment, batch)
 }
@@ -231,14 +248,32 @@ pub async fn watch(app: &Arc<App>) -> Result<(), DbError> {
             Ok::<_, DbError>((usage::busy_since(tx, since, floors)?, lasting))
         })
         .await?;
+    let mut failed = 0;
     for alert in &lasting {
-        end_if_over(app, alert, now).await?;
+        bear(&mut failed, alert.credential, end_if_over(app, alert, now).await)?;
     }
     for id in busy {
         let holds = |sort: &str| lasting.iter().any(|a| a.credential == id && a.what == sort);
         let spikes = holds(Kind::UsageSpike.as_str()) || holds(BY_CLOCK);
-        look(app, id, (spikes, holds(Kind::ErrorBurst.as_str())), now).await?;
+        let looked = look(app, id, (spikes, holds(Kind::ErrorBurst.as_str())), now).await;
+        bear(&mut failed, id, looked)?;
     }
+    Ok(())
+}
+
+/// Goes on when one credential could not be looked at: its account's rows may be damaged. When many
+/// could not, it is the database.
+fn bear(
+    failed: &mut usize,
+    credential: CredentialId,
+    looked: Result<(), DbError>,
+) -> Result<(), DbError> {
+    let Err(error) = looked else { return Ok(()) };
+    *failed += 1;
+    if *failed > FAILED_MAX {
+        return Err(error);
+    }
+    tracing::error!(%credential, %error, "the use of a credential could not be watched");
     Ok(())
 }
 

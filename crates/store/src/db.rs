@@ -82,6 +82,24 @@ impl Tx<'_> {
         Ok(self.all(sql, values, read)?.into_iter().next())
     }
 
+    /// Does a part of the transaction that may fail without the rest: then nothing of the part
+    /// stands, and the transaction goes on.
+    pub fn apart<T, E: From<DbError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<Result<T, E>, DbError> {
+        self.connection.batch("SAVEPOINT part")?;
+        let changes = self.changes.len();
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)))
+            .unwrap_or_else(|_| Err(panicked().into()));
+        if done.is_err() {
+            self.changes.truncate(changes);
+        }
+        let end = if done.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
+        self.connection.batch(end)?;
+        Ok(done)
+    }
+
     /// What a locking read ends with: nothing where there is one writer anyway.
     #[expect(clippy::unused_self, reason = "an engine with several writers answers FOR UPDATE")]
     pub(crate) fn lock(&self) -> &'static str {

@@ -13,7 +13,7 @@ use keyway_store::usage::{self, Batch, Seen};
 use keyway_store::{DbError, Tx, alerts};
 use serde_json::{Value, json};
 
-use super::{HOUR_MS, raise, readable};
+use super::{HOUR_MS, part, raise, readable};
 use crate::commands::Moment;
 
 /// A credential learns from where it is used for so long before a network is new.
@@ -43,7 +43,7 @@ pub(super) fn note(tx: &mut Tx<'_>, moment: &Moment, batch: &Batch) -> Result<()
             .entry(id)
             .or_insert_with(|| readable(tx, moment, id).filter(|of| is_watched(moment, of)));
         if let Some(credential) = credential {
-            learn(tx, moment, credential, (secret, net, seen))?;
+            part(tx, id, |tx| learn(tx, moment, credential, (secret, net, seen)))?;
         }
     }
     Ok(())

@@ -338,3 +338,29 @@ async fn a_new_network_is_over_after_a_quiet_day_and_is_forgotten_in_time() {
     }
     assert_eq!(alerts().await, json!([]));
 }
+
+#[tokio::test]
+async fn a_damaged_row_of_one_account_costs_its_alert_only() {
+    let keyway = Keyway::start("enterprise").await;
+    let (damaged, whole) = (keyway.account().await, keyway.account().await);
+    let mut keys = Vec::new();
+    for account in [&damaged, &whole] {
+        let made = key(&keyway, account, "live").await;
+        keyway.act(account, &made.id(), "revoke", json!({})).await.expect(200);
+        keys.push(made);
+    }
+    let editor = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let edit = "UPDATE audit_ends SET chain = x'00' WHERE account_id = ?1";
+    assert_eq!(editor.execute(edit, [&damaged]).expect("it is edited"), 1);
+    for made in &keys {
+        ask(&keyway, &made.shown("key"), "live", "198.51.100.7", 3).await;
+    }
+    keyway.flush().await;
+    assert_eq!(told(&keyway, &whole, "api_key.ended_secret_used").await.len(), 1);
+    assert!(told(&keyway, &damaged, "api_key.ended_secret_used").await.is_empty());
+    for (account, made) in [(&damaged, &keys[0]), (&whole, &keys[1])] {
+        let path = format!("/v1/accounts/{account}/credentials/{}/usage", made.id());
+        let usage = keyway.get(&path).await.expect(200).text;
+        assert!(usage.contains("revoked"), "the refusals are counted: {usage}");
+    }
+}
