@@ -46,7 +46,7 @@ fn event(account: AccountId, place: usize, entropy: &mut SeededEntropy) -> Event
         account,
         kind: "api_key.updated".to_owned(),
         subject: format!("cred_{place:026}"),
-        actor: Actor::System,
+        actor: Actor::System.into(),
         step_up: None,
         request_id: Some(format!("req_{place:026}")),
         address: Some("203.0.113.7".to_owned()),

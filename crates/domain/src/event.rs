@@ -122,6 +122,54 @@ impl Happened {
     }
 }
 
+/// Who did something, as far as this version can read what was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Author {
+    /// He.
+    Known(Actor),
+    /// Somebody of a sort that a newer version knows, or whose row is damaged.
+    Unknown,
+}
+
+impl From<Actor> for Author {
+    fn from(actor: Actor) -> Self {
+        Self::Known(actor)
+    }
+}
+
+impl Serialize for Author {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(actor) => actor.serialize(serializer),
+            Self::Unknown => serde_json::json!({ "type": "unknown" }).serialize(serializer),
+        }
+    }
+}
+
+/// The proof that was given for something, as far as this version can read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// This one.
+    Known(StepUp),
+    /// One of a sort that a newer version knows, or whose row is damaged.
+    Unknown,
+}
+
+impl From<StepUp> for Proof {
+    fn from(proof: StepUp) -> Self {
+        Self::Known(proof)
+    }
+}
+
+impl Serialize for Proof {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(proof) => proof.serialize(serializer),
+            Self::Unknown => "unknown".serialize(serializer),
+        }
+    }
+}
+
 /// A fact as it is kept: with who, when and in which request.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
@@ -137,9 +185,9 @@ pub struct Event {
     /// The id of what it happened to.
     pub subject: String,
     /// Who did it.
-    pub actor: Actor,
+    pub actor: Author,
     /// The proof he gave for it.
-    pub step_up: Option<StepUp>,
+    pub step_up: Option<Proof>,
     /// The request in which it happened.
     pub request_id: Option<String>,
     /// Where that request came from.

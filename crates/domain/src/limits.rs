@@ -146,6 +146,9 @@ pub const DELIVERIES_KEPT_DAYS: i64 = 30;
 pub const LETTER_TRIED_MS: i64 = 3 * 24 * 3_600_000;
 /// Letters that were sent are forgotten after so long.
 pub const LETTERS_KEPT_DAYS: i64 = 30;
+/// An event that could not be told for so long, because no version that knows it ran, is not told
+/// any more: it would be no news. Until then the audit log can't forget it.
+pub const HELD_KEPT_DAYS: i64 = 30;
 /// What comes again and again is told once in so long, with its count.
 pub const REPEATS_WINDOW_MS: i64 = 10 * 60_000;
 /// Use to the minute is kept so long.

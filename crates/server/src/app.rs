@@ -92,6 +92,7 @@ pub struct App {
 const REFUSED_MAX: usize = 10_000;
 
 /// Somebody was refused something.
+#[derive(Clone)]
 pub struct Refused {
     /// In whose account.
     pub account: AccountId,
@@ -280,6 +281,14 @@ impl App {
     /// Takes out what was refused.
     pub fn take_refused(&self) -> Vec<Refused> {
         std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts back what could not be written down, before what came since.
+    pub fn put_back(&self, mut taken: Vec<Refused>) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.append(&mut refused);
+        taken.truncate(REFUSED_MAX);
+        *refused = taken;
     }
 
     /// Counts a decision for the metrics.

@@ -1,5 +1,6 @@
 //! Comma-separated values (RFC 4180), as spreadsheets read them.
 
+use keyway_domain::actor::Actor;
 use serde_json::Value;
 
 /// The columns of an event.
@@ -29,8 +30,10 @@ pub fn event(event: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let actor = serde_json::from_value(event["actor"].clone());
-    let actor = actor.map_or_else(|_| text(&event["actor"]), |actor| crate::telling::who(&actor));
+    let actor = match serde_json::from_value::<Actor>(event["actor"].clone()) {
+        Ok(actor) => crate::telling::who(&actor.into()),
+        Err(_) => text(&event["actor"]),
+    };
     let cells = [
         text(&event["at"]),
         text(&event["type"]),

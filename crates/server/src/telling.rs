@@ -10,8 +10,8 @@ use keyway_domain::Environment;
 use keyway_domain::actor::Actor;
 use keyway_domain::credential::Credential;
 use keyway_domain::endpoint::{Endpoint, State};
-use keyway_domain::event::{Event, Kind};
-use keyway_domain::id::{CredentialId, DeliveryId, EventId, MemberId};
+use keyway_domain::event::{Author, Event, Kind};
+use keyway_domain::id::{CredentialId, DeliveryId, MemberId};
 use keyway_domain::limits::LETTER_TRIED_MS;
 use keyway_domain::member::Member;
 use keyway_domain::scheme::{Notice, Scheme};
@@ -19,6 +19,7 @@ use keyway_domain::time::Time;
 use keyway_secret::OsEntropy;
 use keyway_store::accounts::{Account, OPERATOR};
 use keyway_store::deliveries::{self, Delivery};
+use keyway_store::events::Untold;
 use keyway_store::{DbError, Tx, accounts, credentials, endpoints, events, members, messages};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -74,7 +75,8 @@ impl AboutCredential {
 }
 
 /// Who acts, in a few words.
-pub fn who(actor: &Actor) -> String {
+pub fn who(author: &Author) -> String {
+    let Author::Known(actor) = author else { return "somebody unknown".to_owned() };
     match actor {
         Actor::Operator { token } if token == "local" => "the platform, at its machine".to_owned(),
         Actor::Operator { .. } => "the platform, by its API".to_owned(),
@@ -87,20 +89,40 @@ pub fn who(actor: &Actor) -> String {
 
 /// Tells everything that waits.
 pub async fn tell(app: &Arc<App>) -> Result<(), DbError> {
-    let mut after: Option<EventId> = None;
+    let mut after = String::new();
     loop {
-        let waiting = app.db.read(move |tx| events::untold(tx, after, BATCH)).await?;
-        let Some(last) = waiting.last().map(|event| event.id) else { return Ok(()) };
-        after = Some(last);
-        let mut under_way = JoinSet::new();
-        for event in waiting {
-            // One from a newer version waits for a process that knows whom it is told.
-            let Some(kind) = Kind::parse(&event.kind) else { continue };
-            under_way.spawn(tell_one(Arc::clone(app), event, kind));
+        let from = after.clone();
+        let waiting = app.db.read(move |tx| events::untold(tx, &from, BATCH)).await?;
+        let Some(last) = waiting.last() else { return Ok(()) };
+        after.clone_from(&last.id);
+        let (mut under_way, mut held) = (JoinSet::new(), Vec::new());
+        for Untold { id, event } in waiting {
+            match event.map(|event| (Kind::parse(&event.kind), event)) {
+                Ok((Some(kind), event)) => {
+                    under_way.spawn(tell_one(Arc::clone(app), event, kind));
+                }
+                // One from a newer version waits for a process that knows whom it is told.
+                Ok((None, Event { kind, .. })) => {
+                    tracing::warn!(event = id, kind, "an event of an unknown kind is held back");
+                    held.push(id);
+                }
+                Err(error) => {
+                    tracing::error!(event = id, %error, "an event is not readable; it is held back");
+                    held.push(id);
+                }
+            }
+        }
+        if !held.is_empty() {
+            let hold = move |tx: &mut Tx<'_>| held.iter().try_for_each(|id| events::hold(tx, id));
+            app.db.write::<_, DbError>(app.now(), hold).await?;
         }
         while let Some(done) = under_way.join_next().await {
-            if let Ok(Err(error)) = done {
-                tracing::error!(%error, "an event could not be told; it waits");
+            match done {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "an event could not be told; it waits");
+                }
+                Err(error) => tracing::error!(%error, "telling an event panicked; it waits"),
             }
         }
     }
@@ -204,7 +226,7 @@ impl<'t> Errand<'t> {
                 return Ok(Vec::new());
             }
             let acting = match &self.event.actor {
-                Actor::Member { id, .. } => *id,
+                Author::Known(Actor::Member { id, .. }) => *id,
                 _ => None,
             };
             let Some(id) = MemberId::parse(&self.event.subject).or(acting) else {
@@ -221,7 +243,7 @@ impl<'t> Errand<'t> {
         let wanted = |member: &Member| match self.kind {
             // A test comes back to who asked for it.
             Kind::AlertTested => matches!(&self.event.actor,
-                Actor::Member { id, .. } if *id == Some(member.id)),
+                Author::Known(Actor::Member { id, .. }) if *id == Some(member.id)),
             _ => roles.contains(&member.role),
         };
         Ok(all.into_iter().filter(wanted).collect())
@@ -286,10 +308,8 @@ impl<'t> Errand<'t> {
             })
         });
         let actor = match &self.event.actor {
-            Actor::Operator { .. } => json!({ "type": "operator" }),
-            Actor::Member { id, role, .. } => json!({ "type": "member", "id": id, "role": role }),
-            Actor::Credential { credential } => json!({ "type": "credential", "id": credential }),
-            Actor::System => json!({ "type": "system" }),
+            Author::Known(actor) => said_of(actor),
+            Author::Unknown => json!({ "type": "unknown" }),
         };
         let subject: Value = match &credential {
             Some(credential) => json!({ "credential": credential }),
@@ -312,6 +332,16 @@ impl<'t> Errand<'t> {
             "data": data,
         })
         .to_string()
+    }
+}
+
+/// What a message says of who acts: what concerns the platform alone is left out.
+fn said_of(actor: &Actor) -> Value {
+    match actor {
+        Actor::Operator { .. } => json!({ "type": "operator" }),
+        Actor::Member { id, role, .. } => json!({ "type": "member", "id": id, "role": role }),
+        Actor::Credential { credential } => json!({ "type": "credential", "id": credential }),
+        Actor::System => json!({ "type": "system" }),
     }
 }
 

@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use keyway_domain::id::CredentialId;
 use keyway_domain::limits::{
-    DELIVERIES_KEPT_DAYS, DEVICE_MS, ENDED_REMEMBERED_DAYS, IDEMPOTENCY_HOURS, LETTERS_KEPT_DAYS,
-    PROOF_MS, REPEATS_WINDOW_MS, SESSION_MS, TRIES_WINDOW_MS, USAGE_DAYS_KEPT,
+    DELIVERIES_KEPT_DAYS, DEVICE_MS, ENDED_REMEMBERED_DAYS, HELD_KEPT_DAYS, IDEMPOTENCY_HOURS,
+    LETTERS_KEPT_DAYS, PROOF_MS, REPEATS_WINDOW_MS, SESSION_MS, TRIES_WINDOW_MS, USAGE_DAYS_KEPT,
     USAGE_HOURS_KEPT_DAYS, USAGE_MINUTES_KEPT_MS,
 };
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
-    DbError, accounts, alerts as kept_alerts, audit, deliveries, idempotency, links, messages,
-    proofs, repeats as stored_repeats, reveals, sessions, tries,
+    DbError, Tx, accounts, alerts as kept_alerts, audit, deliveries, events, idempotency, links,
+    messages, proofs, repeats as stored_repeats, reveals, sessions, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::app::App;
+use crate::app::{App, Refused};
 use crate::commands::repeats;
 use crate::webhooks::Deliverer;
 use crate::{alerts, mail, telling, timekeeper};
@@ -89,7 +89,9 @@ async fn release_claims(app: &Arc<App>) -> Result<(), DbError> {
     app.db
         .write(app.now(), |tx| {
             deliveries::release_all(tx)?;
-            messages::release_all(tx).map(drop)
+            messages::release_all(tx)?;
+            // A newer version may know what the one before it did not.
+            events::release_held(tx).map(drop)
         })
         .await
 }
@@ -185,13 +187,23 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
     timekeeper::wake_idle(app).await?;
     forget_deliveries(app, now).await?;
     forget_use(app, now).await?;
+    release_held(app, now).await?;
     forget_events(app, now).await
 }
 
 /// Writes down who was refused what, and tells the counts of what came again and again once its
-/// window is over.
+/// window is over. What could not be written down waits for the next turn.
 pub async fn count_repeats(app: &Arc<App>) -> Result<(), DbError> {
-    let (moment, refused) = (app.own_moment(), app.take_refused());
+    let refused = app.take_refused();
+    let written = record_refused(app, refused.clone()).await;
+    if written.is_err() {
+        app.put_back(refused);
+    }
+    written
+}
+
+async fn record_refused(app: &Arc<App>, refused: Vec<Refused>) -> Result<(), DbError> {
+    let moment = app.own_moment();
     let before = moment.now.plus_ms(-REPEATS_WINDOW_MS);
     if refused.is_empty() && !app.db.read(move |tx| stored_repeats::any(tx, before)).await? {
         return Ok(());
@@ -199,8 +211,14 @@ pub async fn count_repeats(app: &Arc<App>) -> Result<(), DbError> {
     app.db
         .write(moment.now, move |tx| {
             for one in &refused {
-                let (account, subject) = (one.account, one.subject.clone());
-                repeats::record(tx, &one.moment, account, subject, one.happened.clone())?;
+                let record = |tx: &mut Tx<'_>| {
+                    let (account, subject) = (one.account, one.subject.clone());
+                    repeats::record(tx, &one.moment, account, subject, one.happened.clone())
+                };
+                // Where one account's rows are damaged, the others' refusals must not wait.
+                if let Err(error) = tx.apart(record)? {
+                    tracing::error!(account = %one.account, %error, "a refusal is not recorded");
+                }
             }
             repeats::close(tx, &moment).map(drop)
         })
@@ -209,9 +227,28 @@ pub async fn count_repeats(app: &Arc<App>) -> Result<(), DbError> {
 
 async fn forget_deliveries(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     let before = now.plus_ms(-DELIVERIES_KEPT_DAYS * DAY_MS);
-    let prune = move |tx: &mut keyway_store::Tx<'_>| deliveries::prune(tx, before, FORGET_ROWS);
+    let prune = move |tx: &mut Tx<'_>| deliveries::prune(tx, before, FORGET_ROWS);
     while app.db.write(now, prune).await? == u64::from(FORGET_ROWS) {}
     Ok(())
+}
+
+/// Lets what could not be told be tried again; what could not be told for long is given up.
+async fn release_held(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let before = now.plus_ms(-HELD_KEPT_DAYS * DAY_MS);
+    loop {
+        let give_up = move |tx: &mut Tx<'_>| events::give_up_held(tx, before, FORGET_ROWS);
+        let given_up = app.db.write(now, give_up).await?;
+        if given_up > 0 {
+            tracing::error!(
+                events = given_up,
+                "events that this version does not know are not told"
+            );
+        }
+        if given_up < u64::from(FORGET_ROWS) {
+            break;
+        }
+    }
+    app.db.write(now, |tx| events::release_held(tx).map(drop)).await
 }
 
 async fn forget_use(app: &Arc<App>, now: Time) -> Result<(), DbError> {
@@ -219,9 +256,7 @@ async fn forget_use(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     let days = now.plus_ms(-USAGE_DAYS_KEPT * DAY_MS);
     let mut after: Option<CredentialId> = None;
     loop {
-        let prune = move |tx: &mut keyway_store::Tx<'_>| {
-            usage::prune(tx, after, (hours, days), FORGET_ROWS)
-        };
+        let prune = move |tx: &mut Tx<'_>| usage::prune(tx, after, (hours, days), FORGET_ROWS);
         after = app.db.write(now, prune).await?;
         if after.is_none() {
             return Ok(());
@@ -233,7 +268,7 @@ async fn forget_use(app: &Arc<App>, now: Time) -> Result<(), DbError> {
 async fn forget_events(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     let Some(days) = app.platform.rules.scheme.audit_kept_days else { return Ok(()) };
     let before = now.plus_ms(-i64::from(days) * DAY_MS);
-    let read = |tx: &mut keyway_store::Tx<'_>| {
+    let read = |tx: &mut Tx<'_>| {
         let mut all = Vec::new();
         accounts::each(tx, |account| all.push(account.id))?;
         Ok::<_, DbError>(all)
@@ -242,9 +277,8 @@ async fn forget_events(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     for account in all {
         loop {
             let keys = app.keys.audit.clone();
-            let prune = move |tx: &mut keyway_store::Tx<'_>| {
-                audit::prune(tx, &keys, account, before, FORGET_ROWS)
-            };
+            let prune =
+                move |tx: &mut Tx<'_>| audit::prune(tx, &keys, account, before, FORGET_ROWS);
             if app.db.write(now, prune).await? < u64::from(FORGET_ROWS) {
                 break;
             }

@@ -18,10 +18,14 @@ CREATE TABLE audit_ends (
     seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Events that are still to be told.
+-- Events that are still to be told. Held are those which this version can't tell: they are tried
+-- again by the hour, and are not in front of the others.
 CREATE TABLE outbox (
-    event_id TEXT PRIMARY KEY
+    event_id TEXT PRIMARY KEY,
+    held INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX outbox_next ON outbox (event_id) WHERE held = 0;
 
 -- What matters and may come a thousand times a minute: counted here, told once a window.
 CREATE TABLE repeats (

@@ -1,9 +1,11 @@
 //! Events: the audit log and the outbox are one table.
 
-use keyway_domain::event::Event;
+use keyway_domain::actor::{Actor, StepUp};
+use keyway_domain::event::{Author, Event, Proof};
 use keyway_domain::id::{AccountId, EventId};
 use keyway_domain::time::Time;
 use keyway_secret::RowSealer;
+use serde_json::Value as Json;
 
 use crate::audit;
 use crate::db::Tx;
@@ -40,14 +42,46 @@ pub fn append(tx: &mut Tx<'_>, keys: &RowSealer, event: &Event) -> Result<(), Db
     Ok(())
 }
 
-/// Events after one that are still to be told, oldest first.
-pub fn untold(tx: &mut Tx<'_>, after: Option<EventId>, limit: u32) -> Result<Vec<Event>, DbError> {
+/// An event that is still to be told.
+#[derive(Debug)]
+pub struct Untold {
+    /// Its id.
+    pub id: String,
+    /// What it is; or why this version can't read it.
+    pub event: Result<Event, DbError>,
+}
+
+/// Events after one that are still to be told and not held back, oldest first.
+pub fn untold(tx: &mut Tx<'_>, after: &str, limit: u32) -> Result<Vec<Untold>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM outbox o JOIN events e ON e.id = o.event_id
-         WHERE o.event_id > $1 ORDER BY o.event_id LIMIT $2"
+         WHERE o.held = 0 AND o.event_id > $1 ORDER BY o.event_id LIMIT $2"
     );
-    let after = after.map_or_else(String::new, |id| id.to_string());
-    tx.all(&sql, &[after.into(), i64::from(limit).into()], read)
+    tx.all(&sql, &[after.into(), i64::from(limit).into()], |row| {
+        Ok(Untold { id: row.text(0)?.to_owned(), event: read(row) })
+    })
+}
+
+/// Holds an event back that can't be told now, so that it is not in front of the others each time.
+pub fn hold(tx: &mut Tx<'_>, id: &str) -> Result<(), DbError> {
+    tx.run("UPDATE outbox SET held = 1 WHERE event_id = $1", &[id.into()])?;
+    Ok(())
+}
+
+/// Lets what was held back be tried again; how many.
+pub fn release_held(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    tx.run("UPDATE outbox SET held = 0 WHERE held = 1", &[])
+}
+
+/// Gives up telling some of what is held back and happened before an instant; how many. The events
+/// themselves stay in the audit log.
+pub fn give_up_held(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64, DbError> {
+    tx.run(
+        "DELETE FROM outbox WHERE event_id IN
+             (SELECT o.event_id FROM outbox o JOIN events e ON e.id = o.event_id
+              WHERE o.held = 1 AND e.at < $1 LIMIT $2)",
+        &[before.0.into(), i64::from(limit).into()],
+    )
 }
 
 /// Takes an event off what is still to be told; whether it was there. Whoever gets `true` tells
@@ -66,7 +100,7 @@ pub fn count_untold(tx: &mut Tx<'_>) -> Result<u64, DbError> {
 /// Reads one event of an account.
 pub fn find(tx: &mut Tx<'_>, account: AccountId, id: EventId) -> Result<Option<Event>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM events e WHERE e.id = $1 AND e.account_id = $2");
-    tx.first(&sql, &[id.to_string().into(), account.to_string().into()], read)
+    tx.first(&sql, &[id.to_string().into(), account.to_string().into()], show)
 }
 
 /// Which events a page shows. All that is said must hold.
@@ -136,14 +170,46 @@ pub fn page(tx: &mut Tx<'_>, filter: &Filter, limit: u32) -> Result<Vec<Event>, 
         "SELECT {COLUMNS} FROM events e WHERE {conditions} ORDER BY id DESC LIMIT ${}",
         values.len()
     );
-    tx.all(&sql, &values, read)
+    tx.all(&sql, &values, show)
 }
 
 const COLUMNS: &str = "e.id, e.at, e.account_id, e.kind, e.subject, e.actor, e.step_up, \
     e.request_id, e.before, e.after, e.address, e.client";
 
 fn read(row: &dyn Columns) -> Result<Event, DbError> {
-    let step_up = row.maybe_text(6)?.map(serde_json::from_str).transpose();
+    let actor: Actor = serde_json::from_str(row.text(5)?).map_err(DbError::broken)?;
+    let step_up: Option<StepUp> =
+        row.maybe_text(6)?.map(serde_json::from_str).transpose().map_err(DbError::broken)?;
+    Ok(Event {
+        actor: actor.into(),
+        step_up: step_up.map(Into::into),
+        before: serde_json::from_str(row.text(8)?).map_err(DbError::broken)?,
+        after: serde_json::from_str(row.text(9)?).map_err(DbError::broken)?,
+        ..framed(row)?
+    })
+}
+
+/// Reads an event for somebody to see. What can't be read of it is called unknown: one row that a
+/// newer version wrote, or somebody damaged, must neither hide the others nor be hidden itself.
+fn show(row: &dyn Columns) -> Result<Event, DbError> {
+    read(row).or_else(|error| {
+        let mut event = framed(row)?;
+        tracing::error!(event = %event.id, %error, "an event is shown as far as it can be read");
+        if let Ok(actor) = serde_json::from_str::<Actor>(row.text(5)?) {
+            event.actor = actor.into();
+        }
+        if let Some(text) = row.maybe_text(6)? {
+            let known = serde_json::from_str::<StepUp>(text);
+            event.step_up = Some(known.map_or(Proof::Unknown, Into::into));
+        }
+        let change = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| text.into());
+        (event.before, event.after) = (change(row.text(8)?), change(row.text(9)?));
+        Ok(event)
+    })
+}
+
+/// An event without what is kept as JSON.
+fn framed(row: &dyn Columns) -> Result<Event, DbError> {
     Ok(Event {
         id: EventId::parse(row.text(0)?).ok_or_else(|| DbError::broken("an event's id"))?,
         at: Time(row.integer(1)?),
@@ -151,12 +217,12 @@ fn read(row: &dyn Columns) -> Result<Event, DbError> {
             .ok_or_else(|| DbError::broken("an event's account"))?,
         kind: row.text(3)?.to_owned(),
         subject: row.text(4)?.to_owned(),
-        actor: serde_json::from_str(row.text(5)?).map_err(DbError::broken)?,
-        step_up: step_up.map_err(DbError::broken)?,
+        actor: Author::Unknown,
+        step_up: None,
         request_id: row.maybe_text(7)?.map(str::to_owned),
         address: row.maybe_text(10)?.map(str::to_owned),
         client: row.maybe_text(11)?.map(str::to_owned),
-        before: serde_json::from_str(row.text(8)?).map_err(DbError::broken)?,
-        after: serde_json::from_str(row.text(9)?).map_err(DbError::broken)?,
+        before: Json::Null,
+        after: Json::Null,
     })
 }

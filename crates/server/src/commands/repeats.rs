@@ -6,7 +6,8 @@ use keyway_domain::event::{Event, Happened, Kind};
 use keyway_domain::id::{AccountId, EventId};
 use keyway_domain::limits::REPEATS_WINDOW_MS;
 use keyway_secret::OsEntropy;
-use keyway_store::{DbError, Tx, events, repeats};
+use keyway_store::repeats::{self, Repeated};
+use keyway_store::{DbError, Tx, events};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -51,33 +52,38 @@ pub fn record(
 /// Tells what was counted in windows that are over; how many windows there were.
 pub fn close(tx: &mut Tx<'_>, moment: &Moment) -> Result<usize, DbError> {
     let over = repeats::take(tx, moment.now.plus_ms(-REPEATS_WINDOW_MS), BATCH)?;
-    for repeated in &over {
-        if repeated.more == 0 {
-            continue;
+    for repeated in over.iter().filter(|repeated| repeated.more > 0) {
+        // Where one account's rows are damaged, the others' counts are told all the same.
+        if let Err(error) = tx.apart(|tx| tell(tx, moment, repeated))? {
+            let (account, more) = (repeated.account, repeated.more);
+            tracing::error!(%account, more, %error, "what came again could not be recorded");
         }
-        let last: Last = serde_json::from_str(&repeated.last).map_err(DbError::broken)?;
-        let mut after = last.after;
-        if let Some(fields) = after.as_object_mut() {
-            fields.insert("more".to_owned(), json!(repeated.more));
-            fields.insert("since".to_owned(), json!(repeated.since));
-        }
-        let event = Event {
-            id: EventId::ordered(moment.now, moment.order.next(), &mut OsEntropy),
-            at: moment.now,
-            account: repeated.account,
-            kind: repeated.kind.clone(),
-            subject: repeated.subject.clone(),
-            actor: last.actor,
-            step_up: None,
-            request_id: Some(last.request_id),
-            address: last.address,
-            client: last.client,
-            before: json!({}),
-            after,
-        };
-        events::append(tx, &moment.keys.audit, &event)?;
     }
     Ok(over.len())
+}
+
+fn tell(tx: &mut Tx<'_>, moment: &Moment, repeated: &Repeated) -> Result<(), DbError> {
+    let last: Last = serde_json::from_str(&repeated.last).map_err(DbError::broken)?;
+    let mut after = last.after;
+    if let Some(fields) = after.as_object_mut() {
+        fields.insert("more".to_owned(), json!(repeated.more));
+        fields.insert("since".to_owned(), json!(repeated.since));
+    }
+    let event = Event {
+        id: EventId::ordered(moment.now, moment.order.next(), &mut OsEntropy),
+        at: moment.now,
+        account: repeated.account,
+        kind: repeated.kind.clone(),
+        subject: repeated.subject.clone(),
+        actor: last.actor.into(),
+        step_up: None,
+        request_id: Some(last.request_id),
+        address: last.address,
+        client: last.client,
+        before: json!({}),
+        after,
+    };
+    events::append(tx, &moment.keys.audit, &event)
 }
 
 /// What is refused to somebody who is signed in, or whom the platform speaks for.

@@ -1,8 +1,12 @@
 //! The database in trouble: nothing half-done, a clear message, and verification goes on.
 
-use serde_json::json;
+use keyway_server::{telling, worker};
+use rusqlite::Connection;
+use serde_json::{Value, json};
 
-use crate::harness::{Keyway, bearer};
+use crate::browser::{Browser, account_of};
+use crate::harness::{DAY, Keyway, MINUTE, bearer};
+use crate::receiver::Receiver;
 
 #[tokio::test]
 async fn while_another_program_holds_the_database_changes_are_refused_and_verification_goes_on() {
@@ -12,7 +16,7 @@ async fn while_another_program_holds_the_database_changes_are_refused_and_verifi
         "kind": "key", "environment": "live", "name": "Server", "grant": "everything",
     });
     let key = keyway.create(&account, body.clone()).await.expect(201).shown("key");
-    let holder = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let holder = database(&keyway);
     holder.execute_batch("BEGIN IMMEDIATE").expect("it is free");
     let refused = keyway.create(&account, body.clone()).await.expect(503);
     let problem = refused.json();
@@ -34,7 +38,7 @@ async fn a_row_that_was_edited_is_refused_at_the_next_change_and_after_a_restart
     });
     let made = keyway.create(&account, body.clone()).await.expect(201);
     let other = keyway.create(&account, body).await.expect(201);
-    let editor = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let editor = database(&keyway);
     let edit = "UPDATE credentials SET grants = '*' WHERE id = ?1";
     assert_eq!(editor.execute(edit, [made.id()]).expect("it is edited"), 1);
     // The running server has its own picture: nothing widened.
@@ -50,4 +54,118 @@ async fn a_row_that_was_edited_is_refused_at_the_next_change_and_after_a_restart
     bearer(again.api, "GET", "/mfi/invoices", &other.shown("key")).await.expect(200);
     let metrics = crate::harness::send(again.internal, "GET", "/metrics", &[], "").await.text;
     assert!(metrics.contains("keyway_rows_refused 1\n"), "{metrics}");
+}
+
+fn database(keyway: &Keyway) -> Connection {
+    Connection::open(keyway.folder.join("keyway.db")).expect("it opens")
+}
+
+fn one(database: &Connection, sql: &str) -> i64 {
+    database.query_row(sql, [], |row| row.get(0)).expect("a number")
+}
+
+async fn key(keyway: &Keyway, account: &str) -> String {
+    let body =
+        json!({ "kind": "key", "environment": "live", "name": "Server", "grant": "everything" });
+    keyway.create(account, body).await.expect(201).id()
+}
+
+async fn hear(keyway: &Keyway, account: &str) -> Receiver {
+    let receiver = Receiver::start().await;
+    let body =
+        json!({ "environment": "live", "url": receiver.url(), "events": ["api_key.created"] });
+    keyway.post(&format!("/v1/accounts/{account}/webhooks"), body).await.expect(201);
+    receiver
+}
+
+#[tokio::test]
+async fn an_event_of_a_newer_version_is_shown_and_holds_nobody_up() {
+    const OWNER: &str = "ada@example.com";
+    let keyway = Keyway::start("enterprise").await;
+    let mut ada = Browser::sign_up(&keyway, OWNER).await;
+    let (newer, other) = (account_of(&keyway, OWNER).await, keyway.account().await);
+    let heard = [hear(&keyway, &newer).await, hear(&keyway, &other).await];
+    keyway.work().await;
+    let made = key(&keyway, &newer).await;
+    key(&keyway, &other).await;
+    let editor = database(&keyway);
+    let old: String = editor
+        .query_row("SELECT actor FROM events WHERE subject = ?1", [&made], |row| row.get(0))
+        .expect("an event");
+    let edit = "UPDATE events SET actor = ?2, step_up = ?3 WHERE subject = ?1";
+    let robot = (&made, r#"{"type":"robot","model":7}"#, Some(r#""retina""#));
+    assert_eq!(editor.execute(edit, robot).expect("SQL"), 1);
+    // Everybody else is told, and it is not read again each second.
+    keyway.send_webhooks().await;
+    assert_eq!(heard.each_ref().map(|heard| heard.got().len()), [0, 1]);
+    assert_eq!(one(&editor, "SELECT COUNT(*) FROM outbox WHERE held = 1"), 1);
+    assert_eq!(one(&editor, "SELECT COUNT(*) FROM outbox"), 1);
+    // Lists show that it is there, and what can be read of it.
+    for path in ["/v1/events".to_owned(), format!("/v1/accounts/{newer}/events")] {
+        let page = keyway.get(&path).await.expect(200).json();
+        let all: Vec<&Value> = page["data"].as_array().expect("a list").iter().collect();
+        let shown = all.iter().find(|event| event["subject"] == made.as_str()).expect("it");
+        assert_eq!(shown["type"], "api_key.created");
+        assert_eq!(shown["actor"], json!({ "type": "unknown" }));
+        assert_eq!(shown["step_up"], "unknown");
+        assert_eq!(shown["after"]["name"], "Server", "{shown}");
+    }
+    let page = ada.get("/audit").await.expect(200).text;
+    assert!(page.contains("Somebody unknown to this version"), "{page}");
+    ada.get(&format!("/live/keys/{made}")).await.expect(200);
+    // As if the version that knows it ran.
+    assert_eq!(editor.execute(edit, (&made, old, None::<&str>)).expect("SQL"), 1);
+    keyway.send_webhooks().await;
+    assert_eq!(heard[0].got().len(), 0, "it is tried by the hour");
+    worker::tidy(&keyway.app).await.expect("tidied");
+    keyway.send_webhooks().await;
+    assert_eq!(heard.each_ref().map(|heard| heard.got().len()), [1, 0], "the other was told");
+    assert_eq!(one(&editor, "SELECT COUNT(*) FROM outbox"), 0);
+}
+
+#[tokio::test]
+async fn an_event_of_an_unknown_kind_waits_a_month_and_stays_in_the_log() {
+    let keyway = Keyway::start("enterprise").await;
+    let account = keyway.account().await;
+    let made = key(&keyway, &account).await;
+    let editor = database(&keyway);
+    let edit = "UPDATE events SET kind = 'robot.built' WHERE subject = ?1";
+    assert_eq!(editor.execute(edit, [&made]).expect("SQL"), 1);
+    for days in [0, 29] {
+        keyway.clock.advance_ms(days * DAY);
+        telling::tell(&keyway.app).await.expect("events are told");
+        assert_eq!(one(&editor, "SELECT COUNT(*) FROM outbox WHERE held = 1"), 1);
+        worker::tidy(&keyway.app).await.expect("tidied");
+        assert_eq!(one(&editor, "SELECT COUNT(*) FROM outbox WHERE held = 0"), 1, "it is tried");
+    }
+    telling::tell(&keyway.app).await.expect("events are told");
+    keyway.clock.advance_ms(2 * DAY);
+    worker::tidy(&keyway.app).await.expect("tidied");
+    assert_eq!(one(&editor, "SELECT COUNT(*) FROM outbox"), 0, "so the log can forget it");
+    assert!(keyway.events(&account).await.contains(&"robot.built".to_owned()));
+}
+
+#[tokio::test]
+async fn what_was_refused_is_written_down_when_the_database_is_there_again() {
+    let keyway = Keyway::start("enterprise").await;
+    let (damaged, whole) = (keyway.account().await, keyway.account().await);
+    let act = json!({ "on_behalf_of": { "member": "v@example.com", "role": "viewer" } });
+    for account in [&damaged, &whole] {
+        let id = key(&keyway, account).await;
+        keyway.act(account, &id, "revoke", act.clone()).await.expect(403);
+        keyway.act(account, &id, "revoke", act.clone()).await.expect(403);
+    }
+    let editor = database(&keyway);
+    editor.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+    worker::count_repeats(&keyway.app).await.expect_err("it is held");
+    editor.execute_batch("ROLLBACK").expect("it was held");
+    // One account's log is damaged: the other's refusals are written down, and counted.
+    let edit = "UPDATE audit_ends SET chain = x'00' WHERE account_id = ?1";
+    assert_eq!(editor.execute(edit, [&damaged]).expect("SQL"), 1);
+    for told in 1..=2 {
+        keyway.work().await;
+        let events = keyway.events(&whole).await;
+        assert_eq!(events.iter().filter(|kind| *kind == "act.refused").count(), told);
+        keyway.clock.advance_ms(11 * MINUTE);
+    }
 }

@@ -1,7 +1,7 @@
 //! Events as a person says them: a title, what changed, and who did it.
 
 use keyway_domain::actor::{Actor, StepUp};
-use keyway_domain::event::Event;
+use keyway_domain::event::{Author, Event, Proof};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -96,10 +96,14 @@ pub(crate) fn event(event: &Event) -> Told {
 
 /// Who did it, and how it was confirmed.
 pub(crate) fn by(event: &Event) -> String {
-    let who = actor(&event.actor);
+    let who = match &event.actor {
+        Author::Known(known) => actor(known),
+        Author::Unknown => "Somebody unknown to this version".to_owned(),
+    };
     match event.step_up {
-        Some(StepUp::Password) => format!("{who}, password confirmed"),
-        Some(StepUp::Otp) => format!("{who}, code confirmed"),
+        Some(Proof::Known(StepUp::Password)) => format!("{who}, password confirmed"),
+        Some(Proof::Known(StepUp::Otp)) => format!("{who}, code confirmed"),
+        Some(Proof::Unknown) => format!("{who}, confirmed in a way unknown here"),
         None => who,
     }
 }
