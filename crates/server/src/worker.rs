@@ -4,8 +4,12 @@
 //! Each sort of work has a task of its own: a mail server that hangs holds up letters only.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use keyway_domain::id::CredentialId;
@@ -114,9 +118,23 @@ impl Every {
                 () = stopped => return,
                 _ = tick.tick() => {}
             }
-            log(work(&self.app).await, self.what);
+            if let Some(done) = caught(work(&self.app)).await {
+                log(done, self.what);
+            } else {
+                tracing::error!("{}: it panicked, and is tried again", self.what);
+            }
         }
     }
+}
+
+/// Does a piece of work; `None` if it panicked. The panic itself is said by its hook.
+async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await
 }
 
 fn log(done: Result<(), DbError>, what: &str) {
@@ -286,3 +304,6 @@ async fn forget_events(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
