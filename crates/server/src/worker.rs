@@ -61,6 +61,8 @@ const LINKS_KEPT_MS: i64 = 30 * DAY_MS;
 const ALERTS_KEPT_MS: i64 = 400 * DAY_MS;
 /// Rows that are forgotten in one transaction: no change waits long behind it.
 const FORGET_ROWS: u32 = 500;
+/// The same of minutes: their rows are small, and there may be a million in an hour.
+const FORGET_MINUTES: u32 = 2_000;
 
 /// Works until told to stop, then flushes once more.
 pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) {
@@ -195,7 +197,6 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             links::prune(tx, now.plus_ms(-LINKS_KEPT_MS))?;
             messages::prune(tx, now.plus_ms(-LETTERS_KEPT_DAYS * DAY_MS))?;
             kept_alerts::prune(tx, now.plus_ms(-ALERTS_KEPT_MS))?;
-            usage::prune_minutes(tx, now.plus_ms(-USAGE_MINUTES_KEPT_MS))?;
             reveals::prune(tx, now)
         })
         .await?;
@@ -204,6 +205,7 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
     alerts::close_quiet(app).await?;
     timekeeper::wake_idle(app).await?;
     forget_deliveries(app, now).await?;
+    forget_minutes(app, now).await?;
     forget_use(app, now).await?;
     release_held(app, now).await?;
     forget_events(app, now).await
@@ -267,6 +269,14 @@ async fn release_held(app: &Arc<App>, now: Time) -> Result<(), DbError> {
         }
     }
     app.db.write(now, |tx| events::release_held(tx).map(drop)).await
+}
+
+/// An hour has a row for each credential and minute in which it was used.
+async fn forget_minutes(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let before = now.plus_ms(-USAGE_MINUTES_KEPT_MS);
+    let prune = move |tx: &mut Tx<'_>| usage::prune_minutes(tx, before, FORGET_MINUTES);
+    while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
+    Ok(())
 }
 
 async fn forget_use(app: &Arc<App>, now: Time) -> Result<(), DbError> {

@@ -435,9 +435,13 @@ pub fn last_seen(
     Ok(rows.into_iter().collect())
 }
 
-/// Forgets use to the minute from before an instant; how many rows.
-pub fn prune_minutes(tx: &mut Tx<'_>, before: Time) -> Result<u64, DbError> {
-    tx.run("DELETE FROM usage_minutes WHERE minute < $1", &[before.0.into()])
+/// Forgets some of the use to the minute from before an instant; how many rows.
+pub fn prune_minutes(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64, DbError> {
+    tx.run(
+        "DELETE FROM usage_minutes WHERE (credential_id, minute) IN
+             (SELECT credential_id, minute FROM usage_minutes WHERE minute < $1 LIMIT $2)",
+        &[before.0.into(), i64::from(limit).into()],
+    )
 }
 
 /// Forgets use to the hour and to the day from before two instants, of some credentials after one;
