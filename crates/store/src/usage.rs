@@ -40,28 +40,31 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Cuts it into batches of at most so many rows of each sort.
+    /// Cuts it into batches of at most so many rows of each sort. What is known of a secret's
+    /// refusals goes with every batch that counts some of them.
     pub fn split(self, rows: usize) -> Vec<Self> {
         let mut counts = self.counts.into_iter().peekable();
         let mut seen = self.seen.into_iter().peekable();
         let mut places = self.places.into_iter().peekable();
         let mut needs = self.needs.into_iter().peekable();
-        let mut refused = Some(self.refused);
         let mut batches = Vec::new();
         while counts.peek().is_some()
             || seen.peek().is_some()
             || places.peek().is_some()
             || needs.peek().is_some()
         {
+            let counts: BTreeMap<_, _> = counts.by_ref().take(rows).collect();
+            let secrets = counts.keys().map(|(credential, secret, ..)| (*credential, *secret));
+            let refused = secrets.filter_map(|of| Some((of, self.refused.get(&of)?.clone())));
             batches.push(Self {
                 node: self.node.clone(),
                 number: self.number,
                 at: self.at,
-                counts: counts.by_ref().take(rows).collect(),
+                refused: refused.collect(),
+                counts,
                 seen: seen.by_ref().take(rows).collect(),
                 places: places.by_ref().take(rows).collect(),
                 needs: needs.by_ref().take(rows).collect(),
-                refused: refused.take().unwrap_or_default(),
             });
         }
         batches

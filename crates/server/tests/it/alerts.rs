@@ -364,3 +364,51 @@ async fn a_damaged_row_of_one_account_costs_its_alert_only() {
         assert!(usage.contains("revoked"), "the refusals are counted: {usage}");
     }
 }
+
+#[tokio::test]
+async fn every_alert_of_a_large_flush_says_from_where() {
+    let keyway = Keyway::start("enterprise").await;
+    let account = keyway.account().await;
+    let asked = async |environment: &str, keys: &[Answer]| {
+        let one = |made: &Answer| {
+            let authorization = format!("Bearer {}", made.shown("key"));
+            json!({ "method": "GET", "path": "/mfi/invoices", "environment": environment,
+                "client_address": "198.51.100.7", "headers": [["authorization", authorization]] })
+        };
+        let questions: Vec<_> = keys.iter().map(one).collect();
+        let body = json!({ "questions": questions }).to_string();
+        send(keyway.internal, "POST", "/v1/verify/batch", &[], &body).await.expect(200);
+    };
+    let mut keys = Vec::new();
+    for _ in 0..350 {
+        keys.push(key(&keyway, &account, "live").await);
+    }
+    // Three rows of each: more than go into one transaction.
+    asked("live", &keys).await;
+    asked("test", &keys).await;
+    for made in &keys {
+        keyway.act(&account, &made.id(), "revoke", json!({})).await.expect(200);
+    }
+    asked("live", &keys).await;
+    keyway.flush().await;
+    let page = keyway.get(&format!("/v1/accounts/{account}/events?limit=200")).await.json();
+    let newest = page["data"].as_array().expect("a list");
+    assert!(newest.iter().all(|event| event["after"]["address"] == "198.51.100.7"), "{page}");
+}
+
+#[tokio::test]
+async fn use_to_the_minute_is_forgotten_in_small_transactions() {
+    let keyway = Keyway::start("enterprise").await;
+    let editor = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let fill = "WITH RECURSIVE n(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < 4999)
+        INSERT INTO usage_minutes SELECT 'cred_' || n, 60000 * (n % 7), 1, 0 FROM n";
+    editor.execute_batch(fill).expect("SQL");
+    let now = keyway.app.now();
+    let some =
+        move |tx: &mut keyway_store::Tx<'_>| keyway_store::usage::prune_minutes(tx, now, 300);
+    assert_eq!(keyway.app.db.write(now, some).await.expect("some go"), 300);
+    keyway_server::worker::tidy(&keyway.app).await.expect("tidied");
+    let count = "SELECT COUNT(*) FROM usage_minutes";
+    let left: i64 = editor.query_row(count, [], |row| row.get(0)).expect("a number");
+    assert_eq!(left, 0);
+}
