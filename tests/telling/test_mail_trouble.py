@@ -1,6 +1,7 @@
 """A mail server in trouble: nothing is lost, and what comes twice comes under one id."""
 
 from collections import Counter
+from time import monotonic
 
 import pytest
 
@@ -143,6 +144,25 @@ def test_a_process_that_is_killed_loses_no_letter(keyway, clock, mail, boss):
     clock.forward(minutes=1)
     keyway.start()
     once_each(mail, person, keys)
+
+
+def test_a_server_that_hangs_does_not_keep_the_process_from_stopping(keyway, clock, mail, boss):
+    account, person = boss
+    before = mail.tries()
+    mail.mode("slow")
+    keys = [account.create("key", grant="everything") for _ in range(4)]
+    until(lambda: mail.tries() > before, "a letter is under way")
+    began = monotonic()
+    keyway.stop()
+    assert monotonic() - began < 15, "one letter after the other would take twenty seconds each"
+    mail.mode("take")
+    clock.forward(minutes=1)
+    keyway.start()
+    keyway.told()
+    for key in keys:
+        # The one that was under way may come twice, under one id.
+        letters = mail.wait(person.email, f"“{key['name']}” was created")
+        assert len({letter.id for letter in letters}) == 1
 
 
 def test_after_three_days_a_letter_is_given_up_and_said_so(keyway, clock, mail, boss):

@@ -38,6 +38,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(15);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 const MAIL_EVERY: Duration = Duration::from_secs(1);
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
+/// What is under way when the process is to stop has so long to end; a mail server that hangs must
+/// not keep it. Each duty can be cut off anywhere: what it had begun is begun again.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// Tasks that send webhooks, unless the operator says otherwise.
 pub const DELIVERERS: usize = 2;
@@ -110,20 +113,30 @@ struct Every {
     stop: watch::Receiver<bool>,
 }
 
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody can say so any more, which stops it too.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
 impl Every {
     async fn run(mut self, work: impl AsyncFn(&Arc<App>) -> Result<(), DbError>) {
         let mut tick = tokio::time::interval(self.period);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let stopped = async { drop(self.stop.wait_for(|stop| *stop).await) };
             tokio::select! {
-                () = stopped => return,
+                () = stopped(&mut self.stop) => return,
                 _ = tick.tick() => {}
             }
-            if let Some(done) = caught(work(&self.app)).await {
-                log(done, self.what);
-            } else {
-                tracing::error!("{}: it panicked, and is tried again", self.what);
+            let late = async {
+                stopped(&mut self.stop).await;
+                tokio::time::sleep(STOP_WITHIN).await;
+            };
+            tokio::select! {
+                () = late => return,
+                done = caught(work(&self.app)) => match done {
+                    Some(done) => log(done, self.what),
+                    None => tracing::error!("{}: it panicked, and is tried again", self.what),
+                },
             }
         }
     }
