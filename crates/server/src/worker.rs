@@ -131,12 +131,14 @@ impl Every {
                 stopped(&mut self.stop).await;
                 tokio::time::sleep(STOP_WITHIN).await;
             };
-            tokio::select! {
+            let done = tokio::select! {
                 () = late => return,
-                done = caught(work(&self.app)) => match done {
-                    Some(done) => log(done, self.what),
-                    None => tracing::error!("{}: it panicked, and is tried again", self.what),
-                },
+                done = caught(work(&self.app)) => done,
+            };
+            if let Some(done) = done {
+                log(done, self.what);
+            } else {
+                tracing::error!("{}: it panicked, and is tried again", self.what);
             }
         }
     }

@@ -340,7 +340,7 @@ async fn a_new_network_is_over_after_a_quiet_day_and_is_forgotten_in_time() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_of_one_account_costs_its_alert_only() {
+async fn an_event_that_cannot_be_kept_costs_its_own_alert_only() {
     let keyway = Keyway::start("enterprise").await;
     let (damaged, whole) = (keyway.account().await, keyway.account().await);
     let mut keys = Vec::new();
@@ -350,8 +350,11 @@ async fn a_damaged_row_of_one_account_costs_its_alert_only() {
         keys.push(made);
     }
     let editor = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-    let edit = "UPDATE audit_ends SET chain = x'00' WHERE account_id = ?1";
-    assert_eq!(editor.execute(edit, [&damaged]).expect("it is edited"), 1);
+    let trigger = format!(
+        "CREATE TRIGGER damaged BEFORE INSERT ON events WHEN NEW.account_id = '{damaged}'
+         BEGIN SELECT RAISE(ABORT, 'damaged'); END"
+    );
+    editor.execute_batch(&trigger).expect("SQL");
     for made in &keys {
         ask(&keyway, &made.shown("key"), "live", "198.51.100.7", 3).await;
     }
