@@ -22,7 +22,7 @@ use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
     DbError, Tx, accounts, alerts as kept_alerts, audit, deliveries, events, idempotency, links,
-    messages, proofs, repeats as stored_repeats, reveals, sessions, tries,
+    messages, proofs, repeats as stored_repeats, reveals, sessions, settings, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -62,6 +62,8 @@ const SESSIONS_KEPT_MS: i64 = DAY_MS;
 const LINKS_KEPT_MS: i64 = 30 * DAY_MS;
 /// Alerts that are over are remembered so long.
 const ALERTS_KEPT_MS: i64 = 400 * DAY_MS;
+/// The setting that is written to see whether anything can be.
+const WRITTEN: &str = "written";
 /// Rows that are forgotten in one transaction: no change waits long behind it.
 const FORGET_ROWS: u32 = 500;
 /// The same of minutes: their rows are small, and there may be a million in an hour.
@@ -172,6 +174,11 @@ pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
             batch.node.clone_from(&app.node);
             batch.number = number;
         }
+    }
+    if flusher.pending.is_empty() && !app.store_well.load(Ordering::Relaxed) {
+        // Nothing else may be written for hours: it is tried whether it works again.
+        app.db.write(app.now(), |tx| settings::save(tx, WRITTEN, b"1")).await?;
+        app.store_well.store(true, Ordering::Relaxed);
     }
     while let Some(batch) = flusher.pending.front().cloned() {
         let (counted, moment) = (batch.clone(), app.own_moment());

@@ -184,7 +184,12 @@ async fn telling(data: &Data) -> Vec<Finding> {
         )),
     };
     let told = Ok(format!("{events} wait to be told"));
+    let store = match status["store_well"].as_bool() {
+        Some(false) => Err("the last write did not reach it: is the disk full, or locked?".into()),
+        _ => Ok("the last write reached it".to_owned()),
+    };
     vec![
+        Finding { what: "database", found: store },
         Finding { what: "events", found: told },
         Finding { what: "mail", found: mail_found },
         Finding { what: "webhooks", found: hooks_found },

@@ -48,6 +48,7 @@ pub async fn status(call: Call, _: Caller) -> Result<Reply, Problem> {
     let body = json!({
         "now": now,
         "secrets": call.app.platform.engine.index.len(),
+        "store_well": call.app.store_well.load(std::sync::atomic::Ordering::Relaxed),
         "refused_rows": call.app.refused_rows.load(std::sync::atomic::Ordering::Relaxed),
         "events_waiting": telling.events_waiting,
         "webhooks": {
