@@ -141,44 +141,41 @@ fn add_hours(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
 const ALLOWED: &str = "allowed";
 
 fn add_days(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
-    // A batch has many rows of one day: summed here, each day is written once.
-    let mut days: BTreeMap<(CredentialId, i64), (i64, i64)> = BTreeMap::new();
-    for ((credential, _, hour, outcome), requests) in &batch.counts {
-        let day = hour - hour.rem_euclid(DAY_MS);
-        let (allowed, refused) = days.entry((*credential, day)).or_default();
-        let sum = if *outcome == ALLOWED { allowed } else { refused };
-        *sum = sum.saturating_add(i64::try_from(*requests).unwrap_or(i64::MAX));
-    }
-    for ((credential, day), (allowed, refused)) in days {
-        tx.run(
-            "INSERT INTO usage_days (credential_id, day, allowed, refused)
-             VALUES ($1, $2, $3, $4)
-             ON CONFLICT (credential_id, day) DO UPDATE SET
-                 allowed = usage_days.allowed + excluded.allowed,
-                 refused = usage_days.refused + excluded.refused",
-            &[credential.to_string().into(), day.into(), allowed.into(), refused.into()],
-        )?;
-    }
-    Ok(())
+    add_sums(tx, batch, ("usage_days", "day"), |hour| hour - hour.rem_euclid(DAY_MS))
 }
 
 /// One row for each credential and minute, whatever its secrets and outcomes.
 fn add_minutes(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
-    let mut sums: BTreeMap<CredentialId, (i64, i64)> = BTreeMap::new();
-    for ((credential, _, _, outcome), requests) in &batch.counts {
-        let (allowed, refused) = sums.entry(*credential).or_default();
+    let minute = batch.at.0 - batch.at.0.rem_euclid(MINUTE_MS);
+    add_sums(tx, batch, ("usage_minutes", "minute"), |_| minute)
+}
+
+/// Adds a batch to a table that has a row for each credential and time; `time_of` says which time
+/// an hour's counts belong to.
+fn add_sums(
+    tx: &mut Tx<'_>,
+    batch: &Batch,
+    (table, column): (&str, &str),
+    time_of: impl Fn(i64) -> i64,
+) -> Result<(), DbError> {
+    // A batch has many rows of one time: summed here, each is written once.
+    let mut sums: BTreeMap<(CredentialId, i64), (i64, i64)> = BTreeMap::new();
+    for ((credential, _, hour, outcome), requests) in &batch.counts {
+        let (allowed, refused) = sums.entry((*credential, time_of(*hour))).or_default();
         let sum = if *outcome == ALLOWED { allowed } else { refused };
         *sum = sum.saturating_add(i64::try_from(*requests).unwrap_or(i64::MAX));
     }
-    let minute = batch.at.0 - batch.at.0.rem_euclid(MINUTE_MS);
-    for (credential, (allowed, refused)) in sums {
+    let sql = format!(
+        "INSERT INTO {table} (credential_id, {column}, allowed, refused)
+         VALUES ($1, $2, $3, $4)
+         ON CONFLICT (credential_id, {column}) DO UPDATE SET
+             allowed = {table}.allowed + excluded.allowed,
+             refused = {table}.refused + excluded.refused"
+    );
+    for ((credential, time), (allowed, refused)) in sums {
         tx.run(
-            "INSERT INTO usage_minutes (credential_id, minute, allowed, refused)
-             VALUES ($1, $2, $3, $4)
-             ON CONFLICT (credential_id, minute) DO UPDATE SET
-                 allowed = usage_minutes.allowed + excluded.allowed,
-                 refused = usage_minutes.refused + excluded.refused",
-            &[credential.to_string().into(), minute.into(), allowed.into(), refused.into()],
+            &sql,
+            &[credential.to_string().into(), time.into(), allowed.into(), refused.into()],
         )?;
     }
     Ok(())
