@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use keyway_coherence::Terms;
 use keyway_domain::Environment;
 use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
 use keyway_domain::grant::Grant;
@@ -167,17 +168,18 @@ pub(crate) fn data_folder(
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(key_file)?;
     std::io::Write::write_all(&mut file, maker.root.to_text().as_bytes())?;
     let database = folder.join("keyway.db");
-    let options = Options { readers: 1, durable: false };
+    let options = Options { readers: 1, durable: false, ..Options::default() };
     let runtime = crate::runtime()?;
     let opening = Opening {
         scheme: (*maker.scheme).clone(),
         root: maker.root.clone(),
         clock: Arc::new(SystemClock),
-        options: options.clone(),
+        terms: Terms::default(),
+        node_name: String::new(),
         site: Site::default(),
     };
     // Opening it once writes down which key and scheme it belongs to; no follower stays.
-    drop(runtime.block_on(App::open(&database, opening))?);
+    drop(runtime.block_on(App::open(Db::open(&database, &options)?, opening))?);
     let db = Db::open(&database, &options)?;
     let rules = Rules { scheme: Arc::clone(&maker.scheme), seals: maker.keys.rows.clone() };
     let mut strings = Vec::new();

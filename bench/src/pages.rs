@@ -9,13 +9,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt as _;
+use keyway_coherence::Terms;
 use keyway_domain::credential::Status;
 use keyway_domain::limits::CREDENTIALS_PER_ACCOUNT_MAX;
 use keyway_domain::time::Time;
 use keyway_server::app::{App, Opening, SignUp, Site};
 use keyway_server::clock::{Clock as _, SystemClock};
 use keyway_server::http::{Call, pages};
-use keyway_store::{DbError, Options, credentials, members, tries};
+use keyway_store::{Db, DbError, Options, credentials, members, tries};
 
 use crate::fill::{Maker, Temporary};
 use crate::report::{Report, Row};
@@ -47,6 +48,7 @@ impl Browser {
             body: Bytes::copy_from_slice(body.as_bytes()),
             address: Some([127, 0, 0, 1].into()),
             params: HashMap::new(),
+            takes_away: false,
             request_id: "req_bench".to_owned(),
         };
         let reply = pages::serve(call).await;
@@ -68,11 +70,14 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
         scheme: (*maker.scheme).clone(),
         root: maker.root.clone(),
         clock: Arc::new(SystemClock),
-        options: Options { readers: 2, durable: false },
+        terms: Terms::default(),
+        node_name: String::new(),
         site: Site { sign_up: SignUp::Open, ..Site::default() },
     };
     crate::runtime()?.block_on(async {
-        let app = App::open(&folder.0.join("keyway.db"), opening).await?;
+        let options = Options { readers: 2, durable: false, ..Options::default() };
+        let db = Db::open(&folder.0.join("keyway.db"), &options)?;
+        let app = App::open(db, opening).await?;
         let mut browser = Browser { app: Arc::clone(&app), cookies: String::new() };
         let form = format!("company=Bench&name=Ada&email={EMAIL}&password={PASSWORD}&once=1");
         let (status, _) = browser.send(Method::POST, "/sign-up", &form).await;

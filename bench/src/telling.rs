@@ -63,7 +63,10 @@ fn long_log(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let mut maker = Maker::new(SCHEME)?;
     data_folder(&folder.0, &mut maker, 1, 0)?;
     let account = maker.account_of(0).0.id;
-    let db = Db::open(&folder.0.join("keyway.db"), &Options { readers: 1, durable: false })?;
+    let db = Db::open(
+        &folder.0.join("keyway.db"),
+        &Options { readers: 1, durable: false, ..Options::default() },
+    )?;
     let runtime = crate::runtime()?;
     let mut entropy = SeededEntropy::new(11);
     for first in (0..entries).step_by(BULK) {
@@ -178,7 +181,10 @@ fn served(
 ) -> Result<(Source, Server, AccountId), Failure> {
     let mut maker = Maker::new(SCHEME)?;
     let strings = data_folder(folder, &mut maker, CREDENTIALS, CREDENTIALS)?;
-    let db = Db::open(&folder.join("keyway.db"), &Options { readers: 1, durable: false })?;
+    let db = Db::open(
+        &folder.join("keyway.db"),
+        &Options { readers: 1, durable: false, ..Options::default() },
+    )?;
     let now = SystemClock.now();
     let account = maker.account_of(0).0.id;
     let owner = Member {
@@ -209,7 +215,10 @@ struct Held {
 
 impl Held {
     fn of(folder: &Path) -> Result<Self, Failure> {
-        let db = Db::open(&folder.join("keyway.db"), &Options { readers: 1, durable: false })?;
+        let db = Db::open(
+            &folder.join("keyway.db"),
+            &Options { readers: 1, durable: false, ..Options::default() },
+        )?;
         let (release, released) = mpsc::channel();
         let released = Mutex::new(released);
         let (tell, is_held) = mpsc::channel();

@@ -1,13 +1,13 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
+use keyway_coherence::{Boot, NodeId, Terms};
 use keyway_domain::actor::Actor;
 use keyway_domain::event::Happened;
 use keyway_domain::id::AccountId;
@@ -16,11 +16,14 @@ use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
-use keyway_store::{Change, Db, DbError, Follower, Options, Rules, Tx, credentials, due, settings};
+use keyway_store::{
+    Change, Db, DbError, Follower, Position, Rules, Tx, changes, credentials, due, settings,
+};
 use tokio::sync::Notify;
 
 use crate::alerts::Watch;
 use crate::clock::Clock;
+use crate::coherence::{Node, Start};
 use crate::commands::imports::IMPORTED;
 use crate::commands::{Moment, Order};
 use crate::mail::Post;
@@ -53,6 +56,8 @@ pub struct App {
     /// The keys in use.
     pub keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
+    /// This process among others over one database; empty while it is alone.
+    pub coherence: OnceLock<Arc<Node>>,
     /// The name of this process in shared counters.
     pub node: String,
     /// Rows that were refused at loading because their seal or content was wrong.
@@ -183,7 +188,8 @@ pub enum OpenError {
     },
 }
 
-const FINGERPRINT: &str = "root_key_fingerprint";
+/// The setting that says to which root key a database belongs.
+pub(crate) const FINGERPRINT: &str = "root_key_fingerprint";
 const SCHEME: &str = "scheme";
 
 /// What a Keyway is opened with.
@@ -194,17 +200,18 @@ pub struct Opening {
     pub root: RootKey,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// How the database is opened.
-    pub options: Options,
+    /// What all nodes over one database agree on; nothing to a file.
+    pub terms: Terms,
+    /// What people call this node.
+    pub node_name: String,
     /// How people reach the dashboard.
     pub site: Site,
 }
 
 impl App {
-    /// Opens the database and loads every credential; ready when it returns.
-    pub async fn open(path: &Path, opening: Opening) -> Result<Arc<Self>, OpenError> {
-        let Opening { scheme, root, clock, options, site } = opening;
-        let db = Db::open(path, &options)?;
+    /// Sees that the database is the right one and loads every credential; ready when it returns.
+    pub async fn open(db: Db, opening: Opening) -> Result<Arc<Self>, OpenError> {
+        let Opening { scheme, root, clock, terms, node_name, site } = opening;
         let keys = Arc::new(Keyring::derive(&root));
         let scheme = Arc::new(scheme);
         belongs(&db, &keys, &scheme, clock.now()).await?;
@@ -236,6 +243,7 @@ impl App {
             keys,
             node: format!("{:032x}", OsEntropy.u128()),
             clock,
+            coherence: OnceLock::new(),
             refused_rows: AtomicU64::new(0),
             store_well: AtomicBool::new(true),
             decisions: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -244,7 +252,8 @@ impl App {
             audit_turn: tokio::sync::Mutex::default(),
         });
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
-        app.load().await?;
+        let applied = app.load().await?;
+        app.join(terms, node_name, applied)?;
         catch_up(&app).await?;
         Ok(app)
     }
@@ -302,21 +311,40 @@ impl App {
         if account == OPERATOR { &self.operator } else { &self.platform }
     }
 
-    async fn load(self: &Arc<Self>) -> Result<(), DbError> {
+    /// Becomes a node, where there may be others.
+    fn join(
+        self: &Arc<Self>,
+        terms: Terms,
+        name: String,
+        applied: Position,
+    ) -> Result<(), DbError> {
+        let Some(target) = self.db.target().cloned() else { return Ok(()) };
+        let node = u128::from_str_radix(&self.node, 16).unwrap_or(0);
+        let start = Start { target, node: NodeId(node), name, terms, applied };
+        let node = Node::start(self, start)?;
+        for realm in [&self.platform, &self.operator] {
+            realm.engine.set_lease(Arc::clone(&node.lease));
+        }
+        // An app opens once.
+        let _ = self.coherence.set(node);
+        Ok(())
+    }
+
+    /// Takes in what the database's clock said.
+    pub(crate) fn learn_time(&self, said: Time, asked: Boot, answered: Boot) {
+        self.clock.learn(said, asked, answered);
+    }
+
+    async fn load(self: &Arc<Self>) -> Result<Position, DbError> {
         let started = self.now();
         let app = Arc::clone(self);
-        let imported = self
+        let applied = self
             .db
             .read(move |tx| {
-                accounts::each(tx, |account| app.platform.engine.index.apply_account(&account))?;
-                app.load_realm(tx, &app.operator, credentials::Realm::Operator)?;
-                app.load_realm(tx, &app.platform, credentials::Realm::Platform)?;
-                settings::find(tx, IMPORTED)
+                let applied = changes::head(tx)?;
+                app.load_all(tx).map(|()| applied)
             })
             .await?;
-        if imported.is_some() {
-            self.platform.engine.set_imported();
-        }
         self.platform.engine.set_ready();
         self.operator.engine.set_ready();
         tracing::info!(
@@ -324,6 +352,17 @@ impl App {
             milliseconds = self.now().0 - started.0,
             "every credential is loaded; ready"
         );
+        Ok(applied)
+    }
+
+    /// Loads everything into the indexes, as one snapshot has it.
+    pub(crate) fn load_all(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+        accounts::each(tx, |account| self.platform.engine.index.apply_account(&account))?;
+        self.load_realm(tx, &self.operator, credentials::Realm::Operator)?;
+        self.load_realm(tx, &self.platform, credentials::Realm::Platform)?;
+        if settings::find(tx, IMPORTED)?.is_some() {
+            self.platform.engine.set_imported();
+        }
         Ok(())
     }
 
@@ -358,25 +397,37 @@ struct Following(Weak<App>);
 impl Follower for Following {
     fn apply(&self, changes: &[Change]) {
         if let Some(app) = self.0.upgrade() {
-            app.apply(changes);
+            changes.iter().for_each(|change| app.apply(change));
+        }
+    }
+
+    fn reached(&self, position: Position, then: Box<dyn FnOnce() + Send>) {
+        match self.0.upgrade().as_ref().and_then(|app| app.coherence.get().cloned()) {
+            Some(node) => node.reached(position, then),
+            // What is committed while everything is loaded is followed afterwards.
+            None => then(),
         }
     }
 }
 
 impl App {
-    fn apply(&self, changes: &[Change]) {
-        let now = self.now();
+    /// Takes a change over into everything that is kept in memory.
+    pub(crate) fn apply(&self, change: &Change) {
         self.wake.notify_waiters();
-        for change in changes {
-            match change {
-                Change::Credential(credential) => {
-                    self.realm(credential.account).engine.index.apply(credential, now);
-                    self.rosters.apply(credential);
-                }
-                Change::Account(account) => {
-                    self.platform.engine.index.apply_account(account);
-                }
+        match change {
+            Change::Credential(credential) => {
+                self.realm(credential.account).engine.index.apply(credential, self.now());
+                self.rosters.apply(credential);
             }
+            Change::Account(account) => self.platform.engine.index.apply_account(account),
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Some(node) = self.coherence.get() {
+            node.let_go();
         }
     }
 }

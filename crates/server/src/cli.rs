@@ -8,6 +8,7 @@ mod audit;
 mod client;
 mod credentials;
 mod data;
+mod database;
 mod demo;
 mod doctor;
 mod events;

@@ -38,6 +38,8 @@ pub struct Call {
     pub address: Option<IpAddr>,
     /// What the path's placeholders matched.
     pub params: HashMap<&'static str, String>,
+    /// Whether it may take something away.
+    pub takes_away: bool,
     /// Finds this call again.
     pub request_id: String,
 }

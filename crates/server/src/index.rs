@@ -328,6 +328,19 @@ impl Index {
         Ok(())
     }
 
+    /// Ends at once, for ever, every secret of which that holds: what can't be vouched for is not
+    /// accepted. What is applied afterwards counts again.
+    pub fn end_where(&self, which: impl Fn(&Entry) -> bool) {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in 0..self.records.len() {
+            let Some(record) = self.records.at(slot) else { continue };
+            if let Some(entry) = record.entry(slot).filter(&which) {
+                let ended = Entry { ends_at: Time(0), ends_by_expiry: false, ..entry };
+                record.write(record.digest(), &ended);
+            }
+        }
+    }
+
     /// Forgets secrets that ended long ago, so that their places can be used again.
     pub fn forget_ended(&self, before: Time) -> u64 {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);

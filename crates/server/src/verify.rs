@@ -18,8 +18,8 @@ pub(crate) use signature::{encode as encode_signature, sealing_place};
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use keyway_domain::Environment;
@@ -31,6 +31,7 @@ use keyway_guard::GrantNames;
 use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 
 use crate::clock::Clock;
+use crate::coherence::Lease;
 use crate::index::{Entry, Index, RateState};
 use crate::usage::{Usage, Use};
 use present::{Extracted, Refused};
@@ -54,6 +55,8 @@ pub struct Engine {
     secret_prefixes: Vec<String>,
     /// Whether keys were imported by their hash, so that a miss is looked up under it too.
     imported: AtomicBool,
+    /// The right to answer, where there are other nodes.
+    lease: OnceLock<Arc<Lease>>,
     ready: AtomicBool,
     node: u16,
     sequence: AtomicU32,
@@ -135,6 +138,7 @@ impl Engine {
             grants: ArcSwap::default(),
             secret_prefixes,
             imported: AtomicBool::new(false),
+            lease: OnceLock::new(),
             ready: AtomicBool::new(false),
             sequence: AtomicU32::new(0),
             scheme,
@@ -154,9 +158,25 @@ impl Engine {
         self.ready.load(Ordering::Acquire)
     }
 
+    /// Makes every answer depend on a lease from now on.
+    pub fn set_lease(&self, lease: Arc<Lease>) {
+        // A node starts once.
+        let _ = self.lease.set(lease);
+    }
+
+    /// Whether this process may answer: it holds a lease, or is alone.
+    pub fn may_answer(&self) -> bool {
+        self.lease.get().is_none_or(|lease| lease.holds())
+    }
+
     /// Says that some credentials were imported by their hash.
     pub fn set_imported(&self) {
         self.imported.store(true, Ordering::Release);
+    }
+
+    /// Whether some credentials were imported by their hash.
+    pub fn has_imported(&self) -> bool {
+        self.imported.load(Ordering::Acquire)
     }
 
     /// The present instant.
@@ -169,10 +189,16 @@ impl Engine {
         let now = self.clock.now();
         let mut draft = Draft { entry: None, rate: None, detail: "", access: Access::Identity };
         let mut login = None;
-        let verdict = if self.is_ready() {
+        // The lease before the index: what is looked up under a lease is as new as the lease says.
+        let verdict = if self.is_ready() && self.may_answer() {
             self.decide(headers, asked, now, &mut draft, &mut login)
         } else {
             Err(Reason::Unavailable)
+        };
+        // And once more: a process that stood still in between says nothing old.
+        let verdict = match verdict {
+            Ok(()) if !self.may_answer() => Err(Reason::Unavailable),
+            verdict => verdict,
         };
         let need = match draft.access {
             Access::Needs(need) => Some(need),
@@ -379,7 +405,7 @@ impl Engine {
 
     /// A key that another system issued, kept as the digest of its hash.
     fn find_imported(&self, secret: &str) -> Option<Entry> {
-        if !self.imported.load(Ordering::Acquire) {
+        if !self.has_imported() {
             return None;
         }
         [imported_sha256(secret.as_bytes()), imported_sha512(secret.as_bytes())]

@@ -21,8 +21,8 @@ use keyway_domain::limits::{
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
-    DbError, Tx, accounts, alerts as kept_alerts, audit, deliveries, events, idempotency, links,
-    messages, proofs, repeats as stored_repeats, reveals, sessions, settings, tries,
+    DbError, Tx, accounts, alerts as kept_alerts, audit, changes, deliveries, events, idempotency,
+    links, messages, proofs, repeats as stored_repeats, reveals, sessions, settings, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -60,6 +60,8 @@ const BATCH_ROWS: usize = 1_000;
 const SESSIONS_KEPT_MS: i64 = DAY_MS;
 /// A link that is good no longer is remembered so long.
 const LINKS_KEPT_MS: i64 = 30 * DAY_MS;
+/// Entries of the change log are remembered so long.
+const CHANGES_KEPT_MS: i64 = 7 * DAY_MS;
 /// Alerts that are over are remembered so long.
 const ALERTS_KEPT_MS: i64 = 400 * DAY_MS;
 /// The setting that is written to see whether anything can be.
@@ -95,12 +97,16 @@ pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) 
     log(flush(&app).await, "the last usage was not flushed");
 }
 
-/// One process has the database: what the one before it had claimed is free.
+/// Where one process has the database, what the one before it had claimed is free. Of many nodes
+/// each has its own claims, and those of one that is gone lapse.
 async fn release_claims(app: &Arc<App>) -> Result<(), DbError> {
+    let is_alone = app.coherence.get().is_none();
     app.db
-        .write(app.now(), |tx| {
-            deliveries::release_all(tx)?;
-            messages::release_all(tx)?;
+        .write(app.now(), move |tx| {
+            if is_alone {
+                deliveries::release_all(tx)?;
+                messages::release_all(tx)?;
+            }
             // A newer version may know what the one before it did not.
             events::release_held(tx).map(drop)
         })
@@ -222,6 +228,7 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             reveals::prune(tx, now)
         })
         .await?;
+    forget_changes(app, now).await?;
     let before = now.plus_ms(-ENDED_REMEMBERED_DAYS * DAY_MS);
     app.platform.engine.index.forget_ended(before);
     alerts::close_quiet(app).await?;
@@ -265,6 +272,14 @@ async fn record_refused(app: &Arc<App>, refused: Vec<Refused>) -> Result<(), DbE
             repeats::close(tx, &moment).map(drop)
         })
         .await
+}
+
+/// The change log is for nodes that follow it; one that was away for longer loads everything anew.
+async fn forget_changes(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let before = now.plus_ms(-CHANGES_KEPT_MS);
+    let prune = move |tx: &mut Tx<'_>| changes::prune(tx, before, FORGET_ROWS);
+    while app.db.write(now, prune).await? == u64::from(FORGET_ROWS) {}
+    Ok(())
 }
 
 async fn forget_deliveries(app: &Arc<App>, now: Time) -> Result<(), DbError> {

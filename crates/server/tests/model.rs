@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keyway_coherence::Terms;
 use keyway_domain::Environment;
 use keyway_domain::actor::Actor;
 use keyway_domain::credential::{Credential, RateLimit, Status};
@@ -28,7 +29,7 @@ use keyway_server::commands::{Error, Moment, accounts};
 use keyway_server::schemes;
 use keyway_server::verify::{Asked, HeaderPairs};
 use keyway_server::worker;
-use keyway_store::{DbError, Options, credentials, events};
+use keyway_store::{Db, DbError, Options, credentials, events};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use tokio::runtime::{Builder, Runtime};
@@ -67,11 +68,14 @@ impl House {
             scheme: Scheme::parse(scheme).unwrap_or_else(|error| panic!("{error}")),
             root: RootKey::generate(&mut SeededEntropy::new(1)),
             clock: clock.clone(),
-            options: Options { durable: false, ..Options::default() },
+            terms: Terms::default(),
+            node_name: String::new(),
             site: Site::default(),
         };
-        let runtime = Builder::new_current_thread().build().unwrap();
-        let app = runtime.block_on(App::open(&folder.join("keyway.db"), opening)).unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let options = Options { durable: false, ..Options::default() };
+        let db = Db::open(&folder.join("keyway.db"), &options).unwrap();
+        let app = runtime.block_on(App::open(db, opening)).unwrap();
         Self { runtime, app, clock, folder }
     }
 

@@ -113,6 +113,15 @@ pub fn each(tx: &mut Tx<'_>, mut each: impl FnMut(Account)) -> Result<(), DbErro
     })
 }
 
+/// Reads the accounts that the entries of the change log between two places name.
+pub fn logged(tx: &mut Tx<'_>, (after, until): (i64, i64)) -> Result<Vec<Account>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM accounts WHERE id IN (
+             SELECT subject FROM change_log WHERE seq > $1 AND seq <= $2)"
+    );
+    tx.all(&sql, &[after.into(), until.into()], read)
+}
+
 /// The public id that the account's credentials share in the environment.
 pub fn client_id(
     tx: &mut Tx<'_>,

@@ -18,7 +18,7 @@ use crate::value::{Columns, DbError, Trouble, Value};
 
 mod load;
 
-pub use load::{Realm, each, each_of_account};
+pub use load::{Realm, each, each_in, each_of_account, logged};
 
 /// What is needed to read and write credentials: names of resources, and the seal's key.
 #[derive(Clone)]
@@ -232,7 +232,7 @@ pub fn page(
     let before = filter.before.unwrap_or(CredentialId(u128::MAX)).to_string();
     let sql = format!(
         "{HEAD} WHERE account_id = $1 AND id < $2 AND status <> 'deleted'
-             AND ($3 IS NULL OR environment = $3) AND ($4 IS NULL OR kind = $4)
+             AND (environment = $3 OR $3 IS NULL) AND (kind = $4 OR $4 IS NULL)
              AND (status = 'live' OR $5 = 1)
          ORDER BY id DESC LIMIT $6"
     );

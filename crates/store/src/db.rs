@@ -1,22 +1,23 @@
-//! Connections as threads: one writer that commits in groups, a few readers.
+//! Transactions as closures on connections that are threads.
 //!
-//! Writes that wait at the same moment share one commit, and so one flush to the disk; each runs in
-//! a savepoint of its own, so that one that is refused leaves nothing behind. After the commit, and
-//! before any caller hears of it, the [`Follower`] is told what changed: when a call returns, the
-//! index of this process already knows.
+//! A write is a plain closure: all of it happens, durably, or nothing. Writes that wait at the same
+//! moment share one commit, and so one flush to the disk. When a call returns, the index of this
+//! process knows what it changed: see [`Follower`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
+use keyway_coherence::Position;
 use keyway_domain::time::Time;
 use tokio::sync::oneshot;
 
-use crate::changes::{self, Change, Follower};
-use crate::migrate;
-use crate::sqlite::Sqlite;
+use crate::changes::{Change, Follower};
+use crate::postgres::{self, Target};
+use crate::sqlite;
 use crate::value::{Columns, DbError, Trouble, Value};
 
 /// What an engine can do. Everything above it is engine-free.
@@ -29,19 +30,31 @@ pub(crate) trait Connection {
         each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
     ) -> Result<(), DbError>;
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
-    /// Whether a transaction is open. A full disk can end one from within.
-    fn in_transaction(&self) -> bool;
+}
+
+/// How one transaction keeps another off a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locking {
+    /// It need not: there is one writer, or this one only reads.
+    None,
+    /// By locking the rows that it reads.
+    Rows,
 }
 
 /// A transaction in progress.
 pub struct Tx<'c> {
-    connection: &'c mut dyn Connection,
+    pub(crate) connection: &'c mut dyn Connection,
     /// The transaction's one instant.
     pub(crate) now: Time,
     pub(crate) changes: Vec<Change>,
+    pub(crate) locking: Locking,
 }
 
-impl Tx<'_> {
+impl<'c> Tx<'c> {
+    pub(crate) fn new(connection: &'c mut dyn Connection, now: Time, locking: Locking) -> Self {
+        Self { connection, now, changes: Vec::new(), locking }
+    }
+
     /// Runs a statement; how many rows it touched.
     pub(crate) fn run(&mut self, sql: &str, values: &[Value]) -> Result<u64, DbError> {
         self.connection.run(sql, values)
@@ -100,10 +113,20 @@ impl Tx<'_> {
         Ok(done)
     }
 
-    /// What a locking read ends with: nothing where there is one writer anyway.
-    #[expect(clippy::unused_self, reason = "an engine with several writers answers FOR UPDATE")]
+    /// What a locking read ends with.
     pub(crate) fn lock(&self) -> &'static str {
-        ""
+        match self.locking {
+            Locking::None => "",
+            Locking::Rows => "FOR UPDATE",
+        }
+    }
+
+    /// What a locking read ends with that leaves out what another transaction has locked.
+    pub(crate) fn lock_unclaimed(&self) -> &'static str {
+        match self.locking {
+            Locking::None => "",
+            Locking::Rows => "FOR UPDATE SKIP LOCKED",
+        }
     }
 }
 
@@ -112,57 +135,80 @@ impl Tx<'_> {
 pub struct Options {
     /// Connections for reading.
     pub readers: usize,
+    /// Connections for writing. SQLite has one.
+    pub writers: usize,
     /// Whether a commit waits for the disk. Only benchmarks and throw-away data say no.
     pub durable: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 2, durable: true }
+        Self { readers: 2, writers: 4, durable: true }
     }
 }
 
-/// Writes that may wait; beyond it callers are told to come back.
-const WAITING_MAX: usize = 4_096;
-/// Writes in one commit: enough to share the flush, few enough to answer soon.
-const GROUP_MAX: usize = 256;
+/// Transactions that may wait; beyond it callers are told to come back.
+pub(crate) const WAITING_MAX: usize = 4_096;
+/// Nobody waits longer for a transaction: what hangs is answered as not known.
+const PATIENCE: Duration = Duration::from_secs(15);
 
-type Report = Box<dyn FnOnce(Result<(), DbError>) + Send>;
-type Work = Box<dyn FnOnce(&mut Tx<'_>) -> (bool, Report) + Send>;
-type Read = Box<dyn FnOnce(&mut Tx<'_>) + Send>;
+/// Says how a write ended, once it is known whether and where it stands.
+pub(crate) type Report = Box<dyn FnOnce(Result<Option<Position>, DbError>) + Send>;
+/// Does the work of a write: whether it is to be kept, and who reports of it. It may be done again,
+/// in another transaction; only the last report is given.
+pub(crate) type Work = Box<dyn FnMut(&mut Tx<'_>) -> (bool, Report) + Send>;
+pub(crate) type Read = Box<dyn FnOnce(&mut Tx<'_>) + Send>;
 
 /// A write that waits for its turn.
-struct Write {
-    now: Time,
-    work: Work,
+pub(crate) struct Write {
+    pub(crate) now: Time,
+    pub(crate) work: Work,
 }
+
+/// Who is told of what was committed, once there is somebody.
+pub(crate) type Followed = Arc<Mutex<Option<Arc<dyn Follower>>>>;
 
 /// The database.
 #[derive(Clone)]
 pub struct Db {
     writes: SyncSender<Write>,
     reads: SyncSender<Read>,
-    follower: Arc<Mutex<Option<Arc<dyn Follower>>>>,
+    follower: Followed,
+    target: Option<Arc<Target>>,
 }
 
 impl Db {
     /// Opens the file, creating and migrating it as needed, and starts the connection threads.
     pub fn open(path: &Path, options: &Options) -> Result<Self, DbError> {
-        let mut connection = Sqlite::open(path, options.durable)?;
-        migrate::run(&mut connection)?;
-        let follower = Arc::new(Mutex::new(None));
-        let (writes, waiting) = sync_channel(WAITING_MAX);
-        let followed = Arc::clone(&follower);
-        spawn("keyway-writer", move || write_loop(&mut connection, &waiting, &followed))?;
-        let (reads, waiting) = sync_channel(WAITING_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..options.readers.max(1) {
-            let path: PathBuf = path.to_owned();
-            let mut connection = Sqlite::open(&path, options.durable)?;
-            let waiting = Arc::clone(&waiting);
-            spawn("keyway-reader", move || read_loop(&mut connection, &waiting))?;
-        }
-        Ok(Self { writes, reads, follower })
+        let (db, writes, reads) = Self::idle(None);
+        sqlite::start(path, options, writes, reads, Arc::clone(&db.follower))?;
+        Ok(db)
+    }
+
+    /// Connects to a PostgreSQL that was migrated, and starts the connection threads. They connect
+    /// anew whenever the server goes away and comes back.
+    pub fn connect(target: &Arc<Target>, options: &Options) -> Result<Self, DbError> {
+        let (db, writes, reads) = Self::idle(Some(Arc::clone(target)));
+        let follower = Arc::clone(&db.follower);
+        // Connecting waits, which a thread of an async runtime must not.
+        thread::scope(|scope| {
+            let start = || postgres::start(target, options, writes, reads, &follower);
+            let started = scope.spawn(start).join();
+            started.unwrap_or_else(|_| Err(DbError::other("connecting panicked")))
+        })?;
+        Ok(db)
+    }
+
+    fn idle(target: Option<Arc<Target>>) -> (Self, Receiver<Write>, Receiver<Read>) {
+        let (writes, waiting_writes) = sync_channel(WAITING_MAX);
+        let (reads, waiting_reads) = sync_channel(WAITING_MAX);
+        let db = Self { writes, reads, follower: Arc::default(), target };
+        (db, waiting_writes, waiting_reads)
+    }
+
+    /// Where the PostgreSQL is, for lines of one's own; `None` with a file.
+    pub fn target(&self) -> Option<&Arc<Target>> {
+        self.target.as_ref()
     }
 
     /// Names who is told of changes, after each commit and before its callers.
@@ -182,27 +228,49 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
+        self.write_placed(now, work).await.map(|(done, _)| done)
+    }
+
+    /// The same, with the place in the change log that it got if verification must know of it.
+    pub async fn write_placed<T, E>(
+        &self,
+        now: Time,
+        work: impl Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<(T, Option<Position>), E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
+        let tell = Arc::new(Mutex::new(Some(tell)));
         let work: Work = Box::new(move |tx| {
             let result = catch_unwind(AssertUnwindSafe(|| work(tx)))
                 .unwrap_or_else(|_| Err(panicked().into()));
             let keep = result.is_ok();
+            let tell = Arc::clone(&tell);
             let report: Report = Box::new(move |committed| {
-                let result = match committed {
-                    Err(error) if result.is_ok() => Err(error.into()),
-                    _ => result,
+                let result = match (committed, result) {
+                    (Ok(position), Ok(done)) => Ok((done, position)),
+                    (Err(error), Ok(_)) => Err(error.into()),
+                    (_, Err(refused)) => Err(refused),
                 };
+                let tell = tell.lock().unwrap_or_else(PoisonError::into_inner).take();
                 // A caller that has gone away does not undo what was committed.
-                let _ = tell.send(result);
+                drop(tell.map(|tell| tell.send(result)));
             });
             (keep, report)
         });
         self.writes.try_send(Write { now, work }).map_err(|error| overloaded(&error))?;
-        told.await.map_err(|_| DbError::new(Trouble::Other, "the writer has stopped"))?
+        patiently(told).await?
     }
 
-    /// Looks through the whole database for damage; `ok` if there is none.
+    /// Looks through the whole database for damage; `ok` if there is none. A server looks after
+    /// itself.
     pub async fn check(&self) -> Result<String, DbError> {
+        if self.target.is_some() {
+            let answers = |tx: &mut Tx<'_>| tx.first("SELECT 1", &[], |_| Ok("ok".to_owned()));
+            return self.read(answers).await.map(Option::unwrap_or_default);
+        }
         self.read(|tx| {
             let found =
                 tx.first("PRAGMA quick_check(1)", &[], |row| Ok(row.text(0)?.to_owned()))?;
@@ -231,7 +299,18 @@ impl Db {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), DbError> {
+/// Waits for a write, but not for ever.
+async fn patiently<T>(told: oneshot::Receiver<T>) -> Result<T, DbError> {
+    match tokio::time::timeout(PATIENCE, told).await {
+        Ok(told) => told.map_err(|_| DbError::new(Trouble::Other, "the writer has stopped")),
+        Err(_) => Err(DbError::new(
+            Trouble::Unknown,
+            "the database did not answer in time; it may have been done",
+        )),
+    }
+}
+
+pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), DbError> {
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(body);
     spawned.map(drop).map_err(|error| DbError::new(Trouble::Other, error.to_string()))
 }
@@ -247,93 +326,19 @@ fn overloaded<T>(error: &TrySendError<T>) -> DbError {
     }
 }
 
-fn write_loop(
-    connection: &mut Sqlite,
-    waiting: &Receiver<Write>,
-    follower: &Mutex<Option<Arc<dyn Follower>>>,
-) {
-    while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP_MAX
-            && let Ok(next) = waiting.try_recv()
-        {
-            group.push(next);
-        }
-        let (reports, outcome) = commit_group(connection, group);
-        let outcome = outcome.map(|changes| {
-            let follower = follower.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(follower) = follower
-                && !changes.is_empty()
-            {
-                follower.apply(&changes);
-            }
-        });
-        for report in reports {
-            report(outcome.clone());
-        }
-    }
-}
-
-fn commit_group(
-    connection: &mut Sqlite,
-    group: Vec<Write>,
-) -> (Vec<Report>, Result<Vec<Change>, DbError>) {
-    let mut reports = Vec::with_capacity(group.len());
-    let mut changes = Vec::new();
-    let mut lost = connection.batch("BEGIN IMMEDIATE").err();
-    for Write { now, work } in group {
-        if let Some(error) = &lost {
-            reports.push(refuse(work, error.clone(), now));
-            continue;
-        }
-        let (report, made) = run_one(connection, work, now);
-        reports.push(report);
-        changes.extend(made);
-        if !connection.in_transaction() {
-            // Going on would start another transaction, and commit by surprise.
-            lost = Some(DbError::new(Trouble::Full, "the transaction was lost on the way"));
-        }
-    }
-    let done = match lost {
-        Some(error) => Err(error),
-        None => connection.batch("COMMIT"),
-    };
-    if done.is_err() && connection.in_transaction() {
-        // After a failed commit nothing of the group may stand.
-        if let Err(error) = connection.batch("ROLLBACK") {
-            tracing::error!(%error, "a failed commit could not be rolled back");
-        }
-    }
-    (reports, done.map(|()| changes))
-}
-
-/// Runs one write in a savepoint of its own: its report, and what it changed if it stands.
-fn run_one(connection: &mut Sqlite, work: Work, now: Time) -> (Report, Vec<Change>) {
-    if let Err(error) = connection.batch("SAVEPOINT one") {
-        return (refuse(work, error, now), Vec::new());
-    }
-    let mut tx = Tx { connection, now, changes: Vec::new() };
-    let (keep, report) = work(&mut tx);
-    let logged = if keep { changes::log(&mut tx) } else { Ok(()) };
-    let made = std::mem::take(&mut tx.changes);
-    let stands = keep && logged.is_ok();
-    let end = if stands { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
-    let ended = tx.connection.batch(end);
-    match logged.and(ended) {
-        Ok(()) if stands => (report, made),
-        Ok(()) => (report, Vec::new()),
-        Err(error) => (failed(report, error), Vec::new()),
-    }
-}
-
 /// Runs the work against a connection that refuses everything, so that it makes its report.
-fn refuse(work: Work, error: DbError, now: Time) -> Report {
+pub(crate) fn refuse(mut work: Work, error: DbError, now: Time) -> Report {
     let mut refusing = Refusing(error);
-    work(&mut Tx { connection: &mut refusing, now, changes: Vec::new() }).1
+    work(&mut Tx::new(&mut refusing, now, Locking::None)).1
 }
 
-/// A report of a write whose savepoint broke, whatever the commit says.
-fn failed(report: Report, error: DbError) -> Report {
+/// The same for a read, which reports by itself.
+pub(crate) fn refuse_read(read: Read, error: DbError) {
+    read(&mut Tx::new(&mut Refusing(error), Time::NEVER, Locking::None));
+}
+
+/// A report of a write that does not stand, whatever the commit says.
+pub(crate) fn failed(report: Report, error: DbError) -> Report {
     Box::new(move |_| report(Err(error)))
 }
 
@@ -356,25 +361,5 @@ impl Connection for Refusing {
 
     fn batch(&mut self, _: &str) -> Result<(), DbError> {
         Err(self.0.clone())
-    }
-
-    fn in_transaction(&self) -> bool {
-        false
-    }
-}
-
-fn read_loop(connection: &mut Sqlite, waiting: &Mutex<Receiver<Read>>) {
-    loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(read) = next else { return };
-        if let Err(error) = connection.batch("BEGIN") {
-            let mut refusing = Refusing(error);
-            read(&mut Tx { connection: &mut refusing, now: Time::NEVER, changes: Vec::new() });
-            continue;
-        }
-        read(&mut Tx { connection, now: Time::NEVER, changes: Vec::new() });
-        if let Err(error) = connection.batch("ROLLBACK") {
-            tracing::warn!(error = %error, "a read could not be ended");
-        }
     }
 }

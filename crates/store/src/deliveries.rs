@@ -227,8 +227,8 @@ pub struct Filter {
 }
 
 fn filtered(endpoint: EndpointId, filter: &Filter) -> (&'static str, Vec<Value>) {
-    let sql = "endpoint_id = $1 AND id < $2 AND ($3 IS NULL OR state = $3)
-         AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5)";
+    let sql = "endpoint_id = $1 AND id < $2 AND (state = $3 OR $3 IS NULL)
+         AND (created_at >= $4 OR $4 IS NULL) AND (created_at < $5 OR $5 IS NULL)";
     let before = filter.before.unwrap_or(DeliveryId(u128::MAX));
     let values = vec![
         endpoint.to_string().into(),

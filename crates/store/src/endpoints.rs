@@ -174,7 +174,9 @@ pub fn list(
 
 /// Holds back all that goes to an endpoint until an instant: it asked for that.
 pub fn hold_back(tx: &mut Tx<'_>, id: EndpointId, until: Time) -> Result<(), DbError> {
-    let sql = "UPDATE endpoints SET held_until = MAX(held_until, $2) WHERE id = $1";
+    let sql =
+        "UPDATE endpoints SET held_until = CASE WHEN held_until < $2 THEN $2 ELSE held_until END
+        WHERE id = $1";
     tx.run(sql, &[id.to_string().into(), until.0.into()]).map(drop)
 }
 

@@ -150,9 +150,10 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
         add("at < $", until.0.into());
     }
     if let Some(text) = &filter.text {
-        let condition = "(actor LIKE $ ESCAPE '\\' OR subject LIKE $ ESCAPE '\\'
-             OR address LIKE $ ESCAPE '\\' OR request_id LIKE $ ESCAPE '\\')";
-        add(condition, format!("%{}%", literally(text)).into());
+        let condition = "(lower(actor) LIKE $ ESCAPE '\\' OR lower(subject) LIKE $ ESCAPE '\\'
+             OR lower(address) LIKE $ ESCAPE '\\' OR lower(request_id) LIKE $ ESCAPE '\\')";
+        let text = text.to_ascii_lowercase();
+        add(condition, format!("%{}%", literally(&text)).into());
     }
     (sql, values)
 }

@@ -1,6 +1,6 @@
 //! Where Keyway keeps what it knows. The only place with SQL.
 //!
-//! One SQL text serves every engine: `$N` parameters, four value types, no engine functions. A
+//! One SQL text serves both engines: `$N` parameters, four value types, no engine functions. A
 //! transaction is a plain synchronous closure ([`Db::write`], [`Db::read`]), so that no mail, no
 //! HTTP call and no await can happen inside one. Every file beside `db` is one aggregate.
 
@@ -15,6 +15,7 @@ pub mod due;
 pub mod endpoints;
 pub mod events;
 pub mod idempotency;
+pub mod leases;
 pub mod links;
 pub mod members;
 pub mod messages;
@@ -26,10 +27,12 @@ pub mod reveals;
 pub mod sessions;
 pub mod settings;
 pub mod tries;
+pub mod turns;
 pub mod usage;
 
 mod db;
 mod migrate;
+mod postgres;
 mod sealed;
 mod sqlite;
 mod value;
@@ -37,5 +40,7 @@ mod value;
 pub use changes::{Change, Follower};
 pub use credentials::Rules;
 pub use db::{Db, Options, Tx};
-pub use migrate::SCHEMA_VERSION;
+pub use keyway_coherence::Position;
+pub use migrate::{Migrated, SCHEMA_VERSION, migrate};
+pub use postgres::{LOG_CHANNEL, Line, Target, TargetError};
 pub use value::DbError;

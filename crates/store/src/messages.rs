@@ -51,7 +51,7 @@ pub fn claim(
         "SELECT id, sealed, created_at, attempts FROM messages
          WHERE sent_at IS NULL AND gave_up_at IS NULL AND due_at <= $1 AND claimed_until <= $1
          ORDER BY created_at, id LIMIT $2 {}",
-        tx.lock()
+        tx.lock_unclaimed()
     );
     let due = tx.all(&sql, &[now.0.into(), i64::from(limit).into()], read)?;
     for message in &due {
@@ -108,7 +108,7 @@ pub fn not_sent(
 ) -> Result<(), DbError> {
     tx.run(
         "UPDATE messages SET attempts = attempts + 1, trouble = $2, claimed_until = 0,
-             due_at = CASE WHEN $3 IS NULL THEN due_at ELSE $3 END,
+             due_at = COALESCE($3, due_at),
              gave_up_at = CASE WHEN $3 IS NULL THEN $4 ELSE NULL END
          WHERE id = $1 AND sent_at IS NULL",
         &[id.to_string().into(), trouble.into(), again.map(|at| at.0).into(), now.0.into()],

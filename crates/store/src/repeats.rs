@@ -50,22 +50,22 @@ pub fn note(
 
 /// Takes the windows that began before an instant: no count is lost, and none is told twice.
 pub fn take(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<Vec<Repeated>, DbError> {
-    let found = tx.all(
+    let sql = format!(
         "SELECT account_id, kind, subject, since, more, last FROM repeats
-         WHERE since < $1 ORDER BY since LIMIT $2",
-        &[before.0.into(), i64::from(limit).into()],
-        |row| {
-            Ok(Repeated {
-                account: AccountId::parse(row.text(0)?)
-                    .ok_or_else(|| DbError::broken("an account's id"))?,
-                kind: row.text(1)?.to_owned(),
-                subject: row.text(2)?.to_owned(),
-                since: Time(row.integer(3)?),
-                more: row.integer(4)?,
-                last: row.text(5)?.to_owned(),
-            })
-        },
-    )?;
+         WHERE since < $1 ORDER BY since LIMIT $2 {}",
+        tx.lock_unclaimed()
+    );
+    let found = tx.all(&sql, &[before.0.into(), i64::from(limit).into()], |row| {
+        Ok(Repeated {
+            account: AccountId::parse(row.text(0)?)
+                .ok_or_else(|| DbError::broken("an account's id"))?,
+            kind: row.text(1)?.to_owned(),
+            subject: row.text(2)?.to_owned(),
+            since: Time(row.integer(3)?),
+            more: row.integer(4)?,
+            last: row.text(5)?.to_owned(),
+        })
+    })?;
     for repeated in &found {
         tx.run(
             "DELETE FROM repeats WHERE account_id = $1 AND kind = $2 AND subject = $3",

@@ -173,7 +173,7 @@ pub fn end_all(
 ) -> Result<u64, DbError> {
     tx.run(
         "UPDATE sessions SET ended_at = $3, seal = $4
-         WHERE member_id = $1 AND ended_at IS NULL AND ($2 IS NULL OR id <> $2)",
+         WHERE member_id = $1 AND ended_at IS NULL AND (id <> $2 OR $2 IS NULL)",
         &[
             member.to_string().into(),
             except.map(|id| id.to_string()).into(),

@@ -1,5 +1,9 @@
 //! SQLite: opening, binding, reading.
 
+mod threads;
+
+pub(crate) use threads::start;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,6 +41,11 @@ impl Sqlite {
         ))?;
         Ok(Self(connection))
     }
+
+    /// Whether a transaction is open. A full disk can end one from within.
+    fn in_transaction(&self) -> bool {
+        !self.0.is_autocommit()
+    }
 }
 
 impl Connection for Sqlite {
@@ -61,10 +70,6 @@ impl Connection for Sqlite {
 
     fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         Ok(self.0.execute_batch(sql)?)
-    }
-
-    fn in_transaction(&self) -> bool {
-        !self.0.is_autocommit()
     }
 }
 

@@ -115,6 +115,16 @@ pub(crate) enum Trouble {
     ReadOnly,
     Corrupt,
     Tampered,
+    /// Another transaction was in the way: it goes when it is done again.
+    Again,
+    /// The server can't be reached, or went away.
+    Away,
+    /// The server went away while it was asked to commit: nobody knows whether it did.
+    Unknown,
+    /// The database was not migrated, or not far enough.
+    Schema,
+    /// The role may not do this.
+    Denied,
     Other,
 }
 
@@ -145,6 +155,16 @@ impl DbError {
         Self::broken(format_args!("column {column} holds {found}"))
     }
 
+    /// Something that is not the database's own.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(Trouble::Other, message)
+    }
+
+    /// The server can't be reached, or went away.
+    pub fn is_away(&self) -> bool {
+        matches!(self.trouble, Trouble::Away | Trouble::Unknown)
+    }
+
     /// A unique index was violated.
     pub fn is_duplicate(&self) -> bool {
         self.trouble == Trouble::Duplicate
@@ -159,6 +179,15 @@ impl DbError {
                 "the database file or its folder is read-only; fix its permissions"
             }
             Trouble::Corrupt => "the database is damaged or was edited; restore a backup",
+            Trouble::Again => "another change was in the way; try again",
+            Trouble::Away => {
+                "the database server does not answer; what is done again later goes through"
+            }
+            Trouble::Unknown => {
+                "look whether it was done, or ask again under the same Idempotency-Key"
+            }
+            Trouble::Schema => "run `keyway migrate` as the owner of the database",
+            Trouble::Denied => "the database role lacks a right; see docs/postgresql.md",
             Trouble::Tampered => "a row was changed outside Keyway; see the log, then revoke it",
             Trouble::Duplicate | Trouble::Other => "see the log",
         }

@@ -1,4 +1,5 @@
-//! Dependencies point downward: `server → store → domain → secret`, with `guard` on its own.
+//! Dependencies point downward: `server → store → domain → secret`, with `guard` and `coherence`
+//! on their own.
 
 use super::Problem;
 use crate::mentions;
@@ -12,15 +13,16 @@ struct Layer {
     below: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 6] = [
+const LAYERS: [Layer; 7] = [
+    Layer { folder: "crates/coherence/", below: &[] },
     Layer { folder: "crates/secret/", below: &[] },
     Layer { folder: "crates/domain/", below: &["secret"] },
-    Layer { folder: "crates/store/", below: &["domain", "secret"] },
+    Layer { folder: "crates/store/", below: &["domain", "secret", "coherence"] },
     Layer { folder: "crates/guard/", below: &[] },
     Layer { folder: "examples/payments/", below: &["guard"] },
     Layer {
         folder: "crates/server/",
-        below: &["store", "domain", "secret", "guard", "payments", "server"],
+        below: &["store", "domain", "secret", "coherence", "guard", "payments", "server"],
     },
 ];
 

@@ -1,12 +1,12 @@
-//! `secret` and `domain` read no clock, open nothing and wait for nothing.
+//! `secret`, `domain` and `coherence` read no clock, open nothing and wait for nothing.
 
 use super::Problem;
 use crate::mentions;
 use crate::tree::Tree;
 
-pub(super) const HOLDS: &str = "secret and domain have no clock and no I/O";
+pub(super) const HOLDS: &str = "secret, domain and coherence have no clock and no I/O";
 
-const PURE: [&str; 2] = ["crates/secret/src/", "crates/domain/src/"];
+const PURE: [&str; 3] = ["crates/secret/src/", "crates/domain/src/", "crates/coherence/src/"];
 
 const BANNED: [&str; 10] = [
     "std::env",

@@ -20,7 +20,7 @@ use crate::http::serve::management;
 /// The management API: of the running server, or of this process.
 pub(crate) enum Client {
     /// By the server's socket.
-    Socket(Data),
+    Socket(Box<Data>),
     /// In this process, which holds the folder's lock.
     Local(Arc<App>, #[expect(dead_code, reason = "held, not read")] Lock),
 }
@@ -29,9 +29,9 @@ impl Client {
     /// Finds the running server, or opens the data itself.
     pub(crate) async fn connect(data: &Data) -> Result<Self, Failure> {
         if UnixStream::connect(data.socket()).await.is_ok() {
-            return Ok(Self::Socket(data.clone()));
+            return Ok(Self::Socket(Box::new(data.clone())));
         }
-        if !data.database().exists() {
+        if !data.is_there() {
             return Err(Failure(format!(
                 "there is no Keyway in {}; start one: keyway serve --data {0} --scheme NAME",
                 data.data.display()

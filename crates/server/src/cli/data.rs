@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use keyway_secret::RootKey;
-use keyway_store::Options;
+use keyway_store::{Db, settings};
 
 use super::Failure;
-use crate::app::{App, Opening, Site};
-use crate::clock::SystemClock;
+use super::database::{Database, clock};
+use crate::app::{App, FINGERPRINT, Opening, Site};
 use crate::{root_key, schemes};
 
 /// Where a deployment's data is, and which scheme it serves.
@@ -30,14 +30,21 @@ pub(crate) struct Data {
     /// every user of a machine.
     #[arg(skip)]
     pub(crate) root_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: Database,
 }
 
 /// Keeps a second process off the data folder.
 pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Data {
-    pub(crate) fn database(&self) -> PathBuf {
+    fn file(&self) -> PathBuf {
         self.data.join("keyway.db")
+    }
+
+    /// Whether there is something already: a file, or a server that was named.
+    pub(crate) fn is_there(&self) -> bool {
+        self.server.database.is_some() || self.file().exists()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -92,13 +99,14 @@ impl Data {
         }
     }
 
-    pub(crate) fn root_key(&self) -> Result<RootKey, Failure> {
+    /// The root key. A new one is made only if the database belongs to none yet.
+    pub(crate) fn root_key(&self, has_owner: bool) -> Result<RootKey, Failure> {
         #[expect(clippy::disallowed_methods, reason = "a key must not be an argument")]
         let from_environment = std::env::var("KEYWAY_ROOT_KEY").ok();
         if let Some(text) = self.root_key.as_ref().or(from_environment.as_ref()) {
             return Ok(root_key::from_environment(text)?);
         }
-        Ok(root_key::from_file(&self.key_file(), self.database().exists())?)
+        Ok(root_key::from_file(&self.key_file(), has_owner)?)
     }
 
     /// Opens everything, and remembers the scheme for commands that don't name it.
@@ -107,14 +115,16 @@ impl Data {
         let scheme = schemes::load(&name)?;
         self.make_folder()?;
         let lock = self.lock()?;
+        let (db, has_owner) = self.open_database().await?;
         let opening = Opening {
             scheme,
-            root: self.root_key()?,
-            clock: Arc::new(SystemClock),
-            options: Options::default(),
+            root: self.root_key(has_owner)?,
+            clock: clock(&db).await?,
+            terms: self.server.terms(),
+            node_name: self.server.node_name(),
             site,
         };
-        let app = App::open(&self.database(), opening).await?;
+        let app = App::open(db, opening).await?;
         let remembered = if std::path::Path::new(&name).exists() {
             std::fs::canonicalize(&name)?.display().to_string()
         } else {
@@ -122,5 +132,19 @@ impl Data {
         };
         std::fs::write(self.data.join("scheme"), remembered)?;
         Ok((app, lock))
+    }
+
+    /// Opens the database; whether it belongs to a root key already.
+    pub(crate) async fn open_database(&self) -> Result<(Db, bool), Failure> {
+        let options = self.server.options();
+        let Some(target) = self.server.target()? else {
+            // Before the file is made: an empty one that is left behind belongs to no key.
+            let has_owner = self.file().exists();
+            return Ok((Db::open(&self.file(), &options)?, has_owner));
+        };
+        let db = Db::connect(&target, &options)
+            .map_err(|error| Failure(format!("{}: {error}", target.named())))?;
+        let owner = db.read(|tx| settings::find(tx, FINGERPRINT)).await?;
+        Ok((db, owner.is_some()))
     }
 }

@@ -13,13 +13,14 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use ipnet::IpNet;
+use keyway_coherence::Terms;
 use keyway_domain::Environment;
 use keyway_domain::id::AccountId;
 use keyway_domain::scheme::{Kind, KindGrant, Presented, Scheme, SignedValues};
 use keyway_guard::GuardLayer;
 use keyway_payments::{Payments, router};
 use keyway_secret::{Entropy as _, OsEntropy, RootKey, SecretText, hmac_sha256_hex};
-use keyway_store::Options;
+use keyway_store::{Db, Options};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -84,7 +85,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         scheme: schemes::load(&args.scheme)?,
         root: RootKey::generate(&mut OsEntropy),
         clock: Arc::new(SystemClock),
-        options: Options::default(),
+        terms: Terms::default(),
+        node_name: String::new(),
         site: Site {
             sign_up: SignUp::Open,
             post: Post { folder: Some(folder.0.join("mailbox")), ..Post::default() },
@@ -95,7 +97,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
             ..Site::default()
         },
     };
-    let app = App::open(&folder.0.join("keyway.db"), opening).await?;
+    let db = Db::open(&folder.0.join("keyway.db"), &Options::default())?;
+    let app = App::open(db, opening).await?;
     let (stopping, stop) = watch::channel(false);
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let mut serving =

@@ -94,10 +94,10 @@ fn folder(data: &Data) -> Result<String, String> {
 
 fn root_key(data: &Data) -> Result<String, String> {
     let file = data.key_file();
-    if !file.exists() && !data.database().exists() {
+    if !file.exists() && !data.is_there() {
         return Ok("none yet; `keyway serve` makes one".to_owned());
     }
-    data.root_key().map_err(|Failure(what)| what)?;
+    data.root_key(data.is_there()).map_err(|Failure(what)| what)?;
     Ok(format!("{}; keep a copy of it apart from the database", file.display()))
 }
 
@@ -114,7 +114,7 @@ fn clock() -> Result<String, String> {
 }
 
 async fn database(data: &Data) -> Result<String, String> {
-    if !data.database().exists() {
+    if !data.is_there() {
         return Ok("none yet; `keyway serve` makes it".to_owned());
     }
     let (app, _lock) = data.open(Site::default()).await.map_err(|Failure(what)| what)?;

@@ -15,7 +15,7 @@ use keyway_domain::member::Member;
 use keyway_domain::time::Time;
 use keyway_domain::totp::Judged;
 use keyway_secret::Pepper;
-use keyway_store::{DbError, Tx, members, proofs, sessions, tries};
+use keyway_store::{DbError, Tx, members, proofs, sessions, tries, turns};
 use serde_json::json;
 
 use super::{Error, Moment};
@@ -102,6 +102,7 @@ fn network(address: IpAddr) -> String {
 
 /// Notes a try before it is looked at.
 pub fn note(tx: &mut Tx<'_>, lane: &Lane, now: Time) -> Result<Tried, DbError> {
+    take_turn(tx, lane)?;
     let since = now.plus_ms(-TRIES_WINDOW_MS);
     let used = tries::count(tx, &lane.subject, &lane.lane, since)?;
     let over = used >= TRIES_MAX;
@@ -124,12 +125,20 @@ pub fn note(tx: &mut Tx<'_>, lane: &Lane, now: Time) -> Result<Tried, DbError> {
 
 /// Notes that something was asked, unless it was `max` times within the window.
 pub fn note_few(tx: &mut Tx<'_>, lane: &Lane, max: u32, now: Time) -> Result<bool, DbError> {
+    take_turn(tx, lane)?;
     let since = now.plus_ms(-TRIES_WINDOW_MS);
     if tries::count(tx, &lane.subject, &lane.lane, since)? >= max {
         return Ok(false);
     }
     tries::note(tx, &lane.subject, &lane.lane, now)?;
     Ok(true)
+}
+
+/// Tries are counted before one is added: two at once must see each other.
+fn take_turn(tx: &mut Tx<'_>, lane: &Lane) -> Result<(), DbError> {
+    let mut of: Vec<&[u8]> = vec![&lane.subject];
+    of.extend(lane.address.as_ref().map(<[u8; 32]>::as_slice));
+    turns::take_all(tx, &of)
 }
 
 /// Forgets the tries of a lane: the last one was right. Of those from its address, that one.

@@ -4,7 +4,7 @@ use keyway_domain::actor::Role;
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::{AccountId, CredentialId, MemberId};
 use keyway_domain::member::{Member, may_give};
-use keyway_store::{Tx, credentials, links, members, owners, reveals, sessions};
+use keyway_store::{Tx, accounts, credentials, links, members, owners, reveals, sessions};
 use serde_json::json;
 
 use super::{Error, Moment};
@@ -33,6 +33,8 @@ pub fn change_role(
     if member.role == role {
         return Ok(member);
     }
+    // Two owners who step down at the same moment must not both find the other.
+    accounts::lock(tx, account)?;
     let owners = members::owners(tx, account)?;
     let (member, happened) = member.change_role(role, by, owners)?;
     members::save(tx, &moment.realm.rules.seals, &member)?;
@@ -69,6 +71,7 @@ pub fn remove(
             moment.record(tx, account, credential.to_string(), happened)?;
         }
     }
+    accounts::lock(tx, account)?;
     let owners_now = members::owners(tx, account)?;
     let (member, happened) = member.remove(by, owners_now, moment.now)?;
     members::save(tx, &moment.realm.rules.seals, &member)?;

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod events;
 pub mod imports;
 pub mod members;
+mod reach;
 pub mod requests;
 pub mod scheme;
 pub mod tokens;
@@ -25,7 +26,7 @@ use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::limits;
 use keyway_domain::time::Time;
 use keyway_store::idempotency::{self, Given};
-use keyway_store::{DbError, Tx};
+use keyway_store::{DbError, Tx, turns};
 use serde_json::{Value, json};
 
 use super::admit::Caller;
@@ -42,6 +43,14 @@ pub struct Done {
     pub body: Value,
     /// The secret's strings, to be shown in this answer only.
     pub shown: Option<Value>,
+}
+
+/// What a call came to.
+struct Answered {
+    status: StatusCode,
+    body: Value,
+    shown: Option<Value>,
+    is_repeated: bool,
 }
 
 enum Outcome {
@@ -63,6 +72,9 @@ impl From<DbError> for Failure {
 impl Call {
     /// Runs a command and answers with what it did. Under an `Idempotency-Key`, a repeated call
     /// changes nothing and gets the first one's answer, without the secret.
+    ///
+    /// What verification must know of is answered when it has reached the nodes: all of them, if
+    /// the route takes something away.
     pub async fn mutate(
         self,
         caller: &Caller,
@@ -74,13 +86,17 @@ impl Call {
         let moment = self.moment(caller, realm, on_behalf_of)?;
         let refused_moment = moment.clone();
         let key = self.idempotency_key()?;
+        let wait = self.wait()?;
         let target = self.uri.path().as_bytes();
         let parts = [self.method.as_str().as_bytes(), target, &self.body];
         let fingerprint = self.app.keys.pepper.digest_parts(&parts).0.to_vec();
         let token = caller.token.clone();
         let now = moment.now;
         let since = now.plus_ms(-limits::IDEMPOTENCY_HOURS * 3_600_000);
-        let written = self.app.db.write(now, move |tx| {
+        let written = self.app.db.write_placed(now, move |tx| {
+            if let Some(key) = &key {
+                turns::take(tx, &[token.as_bytes(), key.as_bytes()].concat())?;
+            }
             if let Some(key) = &key
                 && let Some(given) = idempotency::find(tx, &token, key, since)?
             {
@@ -96,13 +112,19 @@ impl Call {
             Ok(Outcome::New(done))
         });
         match written.await {
-            Ok(Outcome::New(done)) => Ok(reply_with(status, done)),
-            Ok(Outcome::Again(given)) => {
-                let status = StatusCode::from_u16(given.status).unwrap_or(status);
-                let mut reply = json_reply(status, given.body);
-                let yes = HeaderValue::from_static("true");
-                reply.headers_mut().insert("idempotency-replayed", yes);
-                Ok(reply)
+            Ok((Outcome::New(done), position)) => {
+                let Done { body, shown } = done;
+                let answered = Answered { status, body, shown, is_repeated: false };
+                self.reached(answered, position, wait).await
+            }
+            Ok((Outcome::Again(given), _)) => {
+                let answered = Answered {
+                    status: StatusCode::from_u16(given.status).unwrap_or(status),
+                    body: serde_json::from_str(&given.body).unwrap_or_default(),
+                    shown: None,
+                    is_repeated: true,
+                };
+                self.reached(answered, None, wait).await
             }
             Err(Failure::Command(error)) => {
                 self.note_refusal(&refused_moment, &error);
@@ -217,11 +239,18 @@ impl Call {
     }
 }
 
-fn reply_with(status: StatusCode, done: Done) -> Reply {
-    let Done { mut body, shown } = done;
-    if let (Some(shown), Some(object)) = (shown, body.as_object_mut()) {
-        object.insert("secret".to_owned(), shown);
-        object.insert("secret_shown".to_owned(), Value::Bool(true));
+impl Answered {
+    fn reply(self) -> Reply {
+        let Self { status, mut body, shown, is_repeated } = self;
+        if let (Some(shown), Some(object)) = (shown, body.as_object_mut()) {
+            object.insert("secret".to_owned(), shown);
+            object.insert("secret_shown".to_owned(), Value::Bool(true));
+        }
+        let mut reply = json_reply(status, body.to_string());
+        if is_repeated {
+            let yes = HeaderValue::from_static("true");
+            reply.headers_mut().insert("idempotency-replayed", yes);
+        }
+        reply
     }
-    json_reply(status, body.to_string())
 }

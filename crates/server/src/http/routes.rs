@@ -12,12 +12,30 @@ use keyway_domain::limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::admit::Caller;
-use super::api::{
-    accounts, credentials, events, imports, members, requests, scheme, tokens, usage,
-};
+use super::api::{accounts, credentials, events, imports, members, requests, scheme, usage};
 use super::problem::Problem;
 use super::{Call, Reply};
 
+// Before the modules that use them.
+macro_rules! handler {
+    ($function:path) => {
+        |call, caller| Box::pin($function(call, caller))
+    };
+}
+
+macro_rules! under {
+    (credential $rest:literal) => {
+        concat!("/v1/accounts/{account}/credentials/{credential}", $rest)
+    };
+    (member $rest:literal) => {
+        concat!("/v1/accounts/{account}/members/{member}", $rest)
+    };
+    (token $rest:literal) => {
+        concat!("/v1/operator-tokens/{credential}", $rest)
+    };
+}
+
+mod secrets;
 mod telling;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
@@ -43,6 +61,8 @@ pub struct Route {
     pub query: &'static [&'static str],
     /// The status of success.
     pub status: u16,
+    /// Whether it may take something away: then the answer waits until no node accepts it.
+    pub takes_away: bool,
     /// The largest body it takes.
     pub body_bytes_max: usize,
     /// Who serves it.
@@ -62,6 +82,13 @@ impl Route {
 
     fn created(mut self) -> Self {
         self.status = 201;
+        self
+    }
+
+    /// It may take something away: see [`Call::mutate`].
+    fn takes_away(mut self) -> Self {
+        self.takes_away = true;
+        self.query = WAIT;
         self
     }
 
@@ -87,6 +114,7 @@ fn get(
         body: None,
         query: &[],
         status: 200,
+        takes_away: false,
         body_bytes_max: limits::BODY_BYTES_MAX,
         handler,
     }
@@ -120,27 +148,10 @@ fn schema_of<B: JsonSchema>() -> Schema {
     SchemaGenerator::new(settings).into_root_schema_for::<B>()
 }
 
-macro_rules! handler {
-    ($function:path) => {
-        |call, caller| Box::pin($function(call, caller))
-    };
-}
-
 const ACCOUNT: &str = "/v1/accounts/{account}";
 const CREDENTIALS: &str = "/v1/accounts/{account}/credentials";
 const PAGE: &[&str] = &["limit", "cursor"];
-
-macro_rules! under {
-    (credential $rest:literal) => {
-        concat!("/v1/accounts/{account}/credentials/{credential}", $rest)
-    };
-    (member $rest:literal) => {
-        concat!("/v1/accounts/{account}/members/{member}", $rest)
-    };
-    (token $rest:literal) => {
-        concat!("/v1/operator-tokens/{credential}", $rest)
-    };
-}
+const WAIT: &[&str] = &["wait"];
 
 /// Every route.
 pub fn routes() -> &'static [Route] {
@@ -149,10 +160,10 @@ pub fn routes() -> &'static [Route] {
         let mut routes = account_routes();
         routes.extend(member_routes());
         routes.extend(credential_routes());
-        routes.extend(secret_routes());
+        routes.extend(secrets::secret_routes());
         routes.extend(telling::webhook_routes());
         routes.extend(telling::watch_routes());
-        routes.extend(token_routes());
+        routes.extend(secrets::token_routes());
         routes
     })
 }
@@ -190,14 +201,16 @@ fn account_routes() -> Vec<Route> {
             "accounts",
             "Renames an account or gives it another external id.",
             handler!(accounts::update),
-        ),
+        )
+        .takes_away(),
         post::<Nothing>(
             "/v1/accounts/{account}/suspend",
             "suspendAccount",
             "accounts",
             "Refuses all credentials of an account, from the answer on.",
             handler!(accounts::suspend),
-        ),
+        )
+        .takes_away(),
         post::<Nothing>(
             "/v1/accounts/{account}/resume",
             "resumeAccount",
@@ -338,125 +351,8 @@ fn credential_routes() -> Vec<Route> {
             "credentials",
             "Changes a credential's name, access or expiry. Its secret stays.",
             handler!(credentials::update),
-        ),
-    ]
-}
-
-/// What is done to a credential's secrets, and its end.
-fn secret_routes() -> Vec<Route> {
-    use credentials::{Act, Duplicate, Extend, Rotate};
-    let route = |path, operation, summary, handler| {
-        post::<Act>(path, operation, "credentials", summary, handler)
-    };
-    vec![
-        route(
-            under!(credential "/reveal"),
-            "revealCredential",
-            "Shows a public credential again.",
-            handler!(credentials::reveal),
-        ),
-        post::<Rotate>(
-            under!(credential "/rotate"),
-            "rotateCredential",
-            "credentials",
-            "Gives a credential a new secret; the one before stays for the overlap.",
-            handler!(credentials::rotate),
-        ),
-        route(
-            under!(credential "/finish"),
-            "finishRotation",
-            "Ends the previous secret now.",
-            handler!(credentials::finish),
-        ),
-        post::<Extend>(
-            under!(credential "/extend"),
-            "extendOverlap",
-            "credentials",
-            "Gives the previous secret more time.",
-            handler!(credentials::extend),
-        ),
-        route(
-            under!(credential "/rollback"),
-            "rollBackRotation",
-            "Undoes a rotation: the new secret ends, the previous one is current again.",
-            handler!(credentials::roll_back),
-        ),
-        route(
-            under!(credential "/regenerate"),
-            "regenerateCredential",
-            "Replaces a credential's secret at once.",
-            handler!(credentials::regenerate),
-        ),
-        post::<Duplicate>(
-            under!(credential "/duplicate"),
-            "duplicateCredential",
-            "credentials",
-            "Makes a second credential like this one.",
-            handler!(credentials::duplicate),
         )
-        .created(),
-        route(
-            under!(credential "/revoke"),
-            "revokeCredential",
-            "Ends a credential for ever, from the answer on.",
-            handler!(credentials::revoke),
-        ),
-        route(
-            under!(credential "/delete"),
-            "deleteCredential",
-            "Ends a credential and takes it off the list.",
-            handler!(credentials::delete),
-        ),
-    ]
-}
-
-fn token_routes() -> Vec<Route> {
-    use credentials::{Act, Rotate, Update};
-    vec![
-        get(
-            "/v1/operator-tokens",
-            "listOperatorTokens",
-            "tokens",
-            "The operator's tokens.",
-            handler!(tokens::list),
-        )
-        .query(&["limit", "cursor", "revoked"]),
-        post::<tokens::Create>(
-            "/v1/operator-tokens",
-            "createOperatorToken",
-            "tokens",
-            "Makes an operator token, as wide as its maker's at most.",
-            handler!(tokens::create),
-        )
-        .created(),
-        get(
-            under!(token ""),
-            "getOperatorToken",
-            "tokens",
-            "One operator token.",
-            handler!(tokens::get),
-        ),
-        patch::<Update>(
-            under!(token ""),
-            "updateOperatorToken",
-            "tokens",
-            "Changes a token's name, limits or expiry.",
-            handler!(tokens::update),
-        ),
-        post::<Rotate>(
-            under!(token "/rotate"),
-            "rotateOperatorToken",
-            "tokens",
-            "Gives a token a new secret; the one before stays for the overlap.",
-            handler!(tokens::rotate),
-        ),
-        post::<Act>(
-            under!(token "/revoke"),
-            "revokeOperatorToken",
-            "tokens",
-            "Ends a token, from the answer on.",
-            handler!(tokens::revoke),
-        ),
+        .takes_away(),
     ]
 }
 

@@ -146,12 +146,18 @@ async fn connection<S>(
     }
 }
 
+/// A request waits so long for a lease that is over: mostly it is there again at once.
+const LEASE_WAIT: Duration = Duration::from_millis(50);
+
 async fn serve(
     app: Arc<App>,
     door: Door,
     address: Option<IpAddr>,
     request: Request<Incoming>,
 ) -> Reply {
+    if let Some(node) = app.coherence.get() {
+        node.lease.hold(LEASE_WAIT).await;
+    }
     match door {
         Door::Internal { token } => internal::serve(&app, token, address, request).await,
         Door::Public | Door::Local => {
@@ -255,6 +261,7 @@ pub async fn management(
         body,
         address,
         params,
+        takes_away: route.is_some_and(|route| route.takes_away),
         request_id: request_id.clone(),
     };
     let reply = match route {

@@ -341,7 +341,7 @@ async fn a_new_network_is_over_after_a_quiet_day_and_is_forgotten_in_time() {
 
 #[tokio::test]
 async fn an_event_that_cannot_be_kept_costs_its_own_alert_only() {
-    let keyway = Keyway::start("enterprise").await;
+    let keyway = Keyway::start_in_a_file("enterprise").await;
     let (damaged, whole) = (keyway.account().await, keyway.account().await);
     let mut keys = Vec::new();
     for account in [&damaged, &whole] {
@@ -349,12 +349,12 @@ async fn an_event_that_cannot_be_kept_costs_its_own_alert_only() {
         keyway.act(account, &made.id(), "revoke", json!({})).await.expect(200);
         keys.push(made);
     }
-    let editor = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let editor = keyway.database.editor();
     let trigger = format!(
         "CREATE TRIGGER damaged BEFORE INSERT ON events WHEN NEW.account_id = '{damaged}'
          BEGIN SELECT RAISE(ABORT, 'damaged'); END"
     );
-    editor.execute_batch(&trigger).expect("SQL");
+    editor.must(&trigger);
     for made in &keys {
         ask(&keyway, &made.shown("key"), "live", "198.51.100.7", 3).await;
     }
@@ -402,16 +402,15 @@ async fn every_alert_of_a_large_flush_says_from_where() {
 #[tokio::test]
 async fn use_to_the_minute_is_forgotten_in_small_transactions() {
     let keyway = Keyway::start("enterprise").await;
-    let editor = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let editor = keyway.database.editor();
     let fill = "WITH RECURSIVE n(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < 4999)
         INSERT INTO usage_minutes SELECT 'cred_' || n, 60000 * (n % 7), 1, 0 FROM n";
-    editor.execute_batch(fill).expect("SQL");
+    editor.must(fill);
     let now = keyway.app.now();
     let some =
         move |tx: &mut keyway_store::Tx<'_>| keyway_store::usage::prune_minutes(tx, now, 300);
     assert_eq!(keyway.app.db.write(now, some).await.expect("some go"), 300);
     keyway_server::worker::tidy(&keyway.app).await.expect("tidied");
     let count = "SELECT COUNT(*) FROM usage_minutes";
-    let left: i64 = editor.query_row(count, [], |row| row.get(0)).expect("a number");
-    assert_eq!(left, 0);
+    assert_eq!(editor.number(count), 0);
 }

@@ -228,13 +228,7 @@ async fn everything_is_there_again_after_a_restart() {
     let account = keyway.account().await;
     let (kept, gone) = (key(&keyway, &account, "Kept").await, key(&keyway, &account, "Gone").await);
     keyway.act(&account, &gone.id(), "revoke", json!({})).await.expect(200);
-    let copy = keyway.folder.with_extension("again");
-    std::fs::create_dir(&copy).expect("a folder");
-    for file in ["keyway.db", "keyway.db-wal"] {
-        std::fs::copy(keyway.folder.join(file), copy.join(file)).expect("a copy");
-    }
-    drop(keyway);
-    let again = Keyway::start_in("enterprise", copy, crate::harness::START).await;
+    let again = keyway.restart("enterprise").await;
     bearer(again.api, "GET", "/mfi/invoices", &kept.shown("key")).await.expect(200);
     let refused = bearer(again.api, "GET", "/mfi/invoices", &gone.shown("key")).await.expect(401);
     assert_eq!(refused.json()["message"], "Revoked key: create a new key.");

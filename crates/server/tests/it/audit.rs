@@ -1,6 +1,5 @@
 //! The audit log: whoever edits it by SQL is found, and where.
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::harness::{Keyway, MINUTE};
@@ -144,12 +143,12 @@ async fn an_edit_of_the_log_is_found_and_named() {
     let (account, ids) = lived(&keyway).await;
     let whole = verify(&keyway, &account).await;
     assert_eq!((&whole["whole"], &whole["entries"]), (&json!(true), &json!(ids.len())));
-    let database = Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let database = keyway.database.editor();
     let fifth = &ids[4];
     let edits = edits_of_an_entry(&ids).into_iter().chain(edits_of_the_chain(&account, &ids));
     for (what, sql, fault, entry) in edits {
-        database.execute_batch(KEEP).expect("SQL");
-        database.execute_batch(&sql).unwrap_or_else(|error| panic!("{what}: {error}"));
+        database.must(KEEP);
+        database.must(&sql);
         let found = verify(&keyway, &account).await;
         assert_eq!(
             (&found["whole"], &found["fault"], &found["entry"]),
@@ -161,7 +160,7 @@ async fn an_edit_of_the_log_is_found_and_named() {
         }
         let all = keyway.get("/v1/audit/verify").await.expect(200).json();
         assert_eq!(all["broken"].as_array().map(Vec::len), Some(1), "{what}");
-        database.execute_batch(PUT_BACK).expect("SQL");
+        database.must(PUT_BACK);
         assert_eq!(verify(&keyway, &account).await["whole"], true, "{what}: put back");
     }
 }
@@ -170,9 +169,9 @@ async fn an_edit_of_the_log_is_found_and_named() {
 async fn a_broken_log_goes_on_and_stays_broken_where_it_was() {
     let keyway = Keyway::start("enterprise").await;
     let (account, ids) = lived(&keyway).await;
-    let database = Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let database = keyway.database.editor();
     let sql = format!("UPDATE events SET after = '{{}}' WHERE id = '{}'", ids[3]);
-    database.execute_batch(&sql).expect("SQL");
+    database.must(&sql);
     let body =
         json!({ "kind": "key", "environment": "live", "name": "Later", "grant": "everything" });
     keyway.create(&account, body).await.expect(201);
@@ -199,8 +198,8 @@ async fn nothing_that_goes_on_makes_a_broken_log_whole() {
         let mut keyway = Keyway::start("enterprise").await;
         let (account, _) = lived(&keyway).await;
         let edit = |sql: &str| {
-            let database = Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-            database.execute_batch(&sql.replace("ACCT", &account)).expect("SQL");
+            let database = keyway.database.editor();
+            database.must(&sql.replace("ACCT", &account));
         };
         edit(sql);
         keyway = keyway.restart("enterprise").await;
@@ -218,14 +217,14 @@ async fn nothing_that_goes_on_makes_a_broken_log_whole() {
 #[tokio::test]
 async fn the_operators_log_does_not_go_unnoticed() {
     let keyway = Keyway::start("enterprise").await;
-    let database = Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
+    let database = keyway.database.editor();
     assert_eq!(keyway.get("/v1/audit/verify").await.expect(200).json()["whole"], true);
     let whose = "account_id = 'acct_00000000000000000000000000'";
     let sql = format!(
         "DELETE FROM outbox; DELETE FROM events WHERE {whose};
         DELETE FROM audit_ends WHERE {whose}"
     );
-    database.execute_batch(&sql).expect("SQL");
+    database.must(&sql);
     let all = keyway.get("/v1/audit/verify").await.expect(200).json();
     assert_eq!(all["broken"][0]["fault"], "ends", "{all}");
 }

@@ -217,15 +217,14 @@ async fn what_a_newer_version_planned_stops_nothing() {
     let keyway = Keyway::start("enterprise").await;
     let account = keyway.account().await;
     let id = key(&keyway, &account, Some("2026-12-10")).await;
-    let database = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-    let sql = "INSERT INTO due (credential_id, what, of, at) VALUES ($1, 'reviewed', 1, 1)";
-    database.execute(sql, [&id]).expect("SQL");
+    let database = keyway.database.editor();
+    let columns = "credential_id, what, of, at";
+    database.must(&format!("INSERT INTO due ({columns}) VALUES ('{id}', 'reviewed', 1, 1)"));
     set(&keyway, "2026-12-10T00:00:01Z");
     keyway.work().await;
     assert_eq!(told(&keyway, &account, "api_key.expired").await.len(), 1);
     let waits = "SELECT COUNT(*) FROM due WHERE what = 'reviewed' AND told_at IS NULL";
-    let waits: i64 = database.query_row(waits, [], |row| row.get(0)).expect("SQL");
-    assert_eq!(waits, 1, "it is the newer version's");
+    assert_eq!(database.number(waits), 1, "it is the newer version's");
 }
 
 #[tokio::test]
@@ -238,9 +237,7 @@ async fn several_notices_of_one_expiry_that_are_due_at_once_are_one() {
         let sql = "INSERT INTO due (credential_id, what, of, at)
             SELECT credential_id, 'reminder_30', of, at - 23 * 86400000 FROM due
             WHERE what = 'expiring'";
-        let database =
-            rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-        database.execute(sql, []).expect("SQL");
+        keyway.database.editor().must(sql);
         set(&keyway, back);
         keyway.work().await;
         let people = told(&keyway, &account, "api_key.expiry_reminded").await.len();

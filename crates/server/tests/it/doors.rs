@@ -140,9 +140,7 @@ async fn written(keyway: &Keyway) {
 }
 
 fn waiting(keyway: &Keyway) -> i64 {
-    let db = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-    let count = "SELECT COUNT(*) FROM messages WHERE sent_at IS NULL";
-    db.query_row(count, [], |row| row.get(0)).expect("a count")
+    keyway.database.editor().number("SELECT COUNT(*) FROM messages WHERE sent_at IS NULL")
 }
 
 async fn reset(keyway: &Keyway, path: &str, password: &str) -> Answer {

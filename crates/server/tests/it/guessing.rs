@@ -99,8 +99,7 @@ async fn abandoned(keyway: &Keyway, browser: &Browser, form: &Form) {
 }
 
 fn tries(keyway: &Keyway) -> i64 {
-    let db = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-    db.query_row("SELECT COUNT(*) FROM tries", [], |row| row.get(0)).expect("a count")
+    keyway.database.editor().number("SELECT COUNT(*) FROM tries")
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keyway_coherence::Terms;
 use keyway_domain::time::Time;
 use keyway_guard::{GuardLayer, Remote};
 use keyway_payments::{Payments, router};
@@ -19,6 +21,7 @@ use keyway_server::verify::InProcess;
 use keyway_server::webhooks::Deliverer;
 use keyway_server::{schemes, telling, timekeeper, worker};
 use keyway_store::{DbError, Options, Tx};
+use keyway_testbed::Database;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,12 +49,16 @@ pub(crate) struct Keyway {
     pub(crate) remote_api: SocketAddr,
     pub(crate) token: String,
     pub(crate) folder: PathBuf,
+    pub(crate) database: Database,
     stop: watch::Sender<bool>,
 }
 
 impl Drop for Keyway {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
+        if !self.folder.as_os_str().is_empty() {
+            self.database.remove();
+        }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -95,35 +102,66 @@ impl Answer {
     }
 }
 
+fn new_folder() -> PathBuf {
+    let number = OsEntropy.u128();
+    let folder = std::env::temp_dir().join(format!("keyway-test-{number:032x}"));
+    std::fs::create_dir(&folder).expect("the temporary folder is writable");
+    folder
+}
+
+/// Waits until this node may answer.
+async fn has_lease(app: &App) {
+    while let Some(node) = app.coherence.get().filter(|node| !node.lease.holds()) {
+        node.lease.hold(Duration::from_secs(5)).await;
+    }
+}
+
 impl Keyway {
     pub(crate) async fn start(scheme: &str) -> Self {
-        let number = OsEntropy.u128();
-        let folder = std::env::temp_dir().join(format!("keyway-test-{number:032x}"));
-        std::fs::create_dir(&folder).expect("the temporary folder is writable");
-        Self::start_in(scheme, folder, START).await
+        Self::start_in(scheme, new_folder(), START).await
+    }
+
+    /// Starts on a file, for what only a file can do.
+    pub(crate) async fn start_in_a_file(scheme: &str) -> Self {
+        let folder = new_folder();
+        let database = Database::in_a_file(&folder);
+        let site = Site { sign_up: SignUp::Open, ..Site::default() };
+        Self::start_on(scheme, folder, database, START, site).await
     }
 
     /// Starts with something of the dashboard's own set otherwise.
     pub(crate) async fn start_with(scheme: &str, site: Site) -> Self {
-        let number = OsEntropy.u128();
-        let folder = std::env::temp_dir().join(format!("keyway-test-{number:032x}"));
-        std::fs::create_dir(&folder).expect("the temporary folder is writable");
-        Self::start_on(scheme, folder, START, site).await
+        let folder = new_folder();
+        let database = Database::of(&folder);
+        Self::start_on(scheme, folder, database, START, site).await
     }
 
     /// Starts on a folder that may hold data already.
     pub(crate) async fn start_in(scheme: &str, folder: PathBuf, at: &str) -> Self {
         let site = Site { sign_up: SignUp::Open, ..Site::default() };
-        Self::start_on(scheme, folder, at, site).await
+        let database = Database::of(&folder);
+        Self::start_on(scheme, folder, database, at, site).await
     }
 
-    async fn start_on(scheme: &str, folder: PathBuf, at: &str, site: Site) -> Self {
+    async fn start_on(
+        scheme: &str,
+        folder: PathBuf,
+        database: Database,
+        at: &str,
+        site: Site,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(Time::parse(at).expect("an instant")));
         let opening = Opening {
             scheme: schemes::load(scheme).expect("a built-in scheme"),
             root: RootKey::generate(&mut SeededEntropy::new(7)),
             clock: clock.clone(),
-            options: Options { durable: false, ..Options::default() },
+            // Short, because the first change after a start waits for one.
+            terms: Terms {
+                ttl: Duration::from_secs(1),
+                renew_every: Duration::from_millis(250),
+                ..Terms::default()
+            },
+            node_name: "test".to_owned(),
             site: Site {
                 post: Post { folder: Some(folder.join("mailbox")), ..site.post.clone() },
                 webhook_allow: vec!["127.0.0.1/32".parse().expect("an address")],
@@ -131,7 +169,10 @@ impl Keyway {
                 ..site
             },
         };
-        let app = App::open(&folder.join("keyway.db"), opening).await.expect("it opens");
+        // One writer: what was begun before is done before, which a test can wait for.
+        let db = database.open(&Options { writers: 1, durable: false, ..Options::default() });
+        let app = App::open(db.expect("it opens"), opening).await.expect("it opens");
+        has_lease(&app).await;
         let (stop, stopped) = watch::channel(false);
         let public = listen(&app, Door::Public, &stopped).await;
         let internal = listen(&app, Door::Internal { token: false }, &stopped).await;
@@ -158,6 +199,7 @@ impl Keyway {
             remote_api,
             token: String::new(),
             folder,
+            database,
             stop,
         };
         keyway.token = keyway.local_token().await;

@@ -150,10 +150,9 @@ async fn a_new_secret_is_shown_for_ten_minutes_in_its_own_session_only() {
 }
 
 fn reveals(keyway: &Keyway) -> i64 {
-    let db = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
     let now = keyway.app.now().0;
-    let count = "SELECT COUNT(*) FROM reveals WHERE expires_at > ?1";
-    db.query_row(count, [now], |row| row.get(0)).expect("a count")
+    let count = format!("SELECT COUNT(*) FROM reveals WHERE expires_at > {now}");
+    keyway.database.editor().number(&count)
 }
 
 #[tokio::test]

@@ -90,16 +90,11 @@ impl Stage {
     }
 
     fn kept_proofs(&self) -> i64 {
-        let path = self.keyway.folder.join("keyway.db");
-        let db = rusqlite::Connection::open(path).expect("it opens");
-        let count = "SELECT COUNT(*) FROM proofs";
-        db.query_row(count, [], |row| row.get(0)).expect("a count")
+        self.keyway.database.editor().number("SELECT COUNT(*) FROM proofs")
     }
 
     fn forget_proofs(&self) {
-        let path = self.keyway.folder.join("keyway.db");
-        let db = rusqlite::Connection::open(path).expect("it opens");
-        db.execute("DELETE FROM proofs", []).expect("they are forgotten");
+        self.keyway.database.editor().must("DELETE FROM proofs");
     }
 
     async fn form(&mut self, kind: &Kind, id: &str, act: Act) -> Form {

@@ -1,7 +1,7 @@
 //! The database in trouble: nothing half-done, a clear message, and verification goes on.
 
 use keyway_server::{telling, worker};
-use rusqlite::Connection;
+use keyway_testbed::Editor;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, account_of};
@@ -10,20 +10,20 @@ use crate::receiver::Receiver;
 
 #[tokio::test]
 async fn while_another_program_holds_the_database_changes_are_refused_and_verification_goes_on() {
-    let keyway = Keyway::start("enterprise").await;
+    let keyway = Keyway::start_in_a_file("enterprise").await;
     let account = keyway.account().await;
     let body = json!({
         "kind": "key", "environment": "live", "name": "Server", "grant": "everything",
     });
     let key = keyway.create(&account, body.clone()).await.expect(201).shown("key");
     let holder = database(&keyway);
-    holder.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+    holder.must("BEGIN IMMEDIATE");
     let refused = keyway.create(&account, body.clone()).await.expect(503);
     let problem = refused.json();
     assert_eq!(problem["code"], "store_unavailable");
     assert!(problem["detail"].as_str().is_some_and(|said| said.contains("locked")), "{problem}");
     bearer(keyway.api, "GET", "/mfi/invoices", &key).await.expect(200);
-    holder.execute_batch("ROLLBACK").expect("it was held");
+    holder.must("ROLLBACK");
     keyway.create(&account, body).await.expect(201);
     let list = keyway.get(&format!("/v1/accounts/{account}/credentials")).await.expect(200).json();
     assert_eq!(list["data"].as_array().map(Vec::len), Some(2), "the refused one was not made");
@@ -39,29 +39,24 @@ async fn a_row_that_was_edited_is_refused_at_the_next_change_and_after_a_restart
     let made = keyway.create(&account, body.clone()).await.expect(201);
     let other = keyway.create(&account, body).await.expect(201);
     let editor = database(&keyway);
-    let edit = "UPDATE credentials SET grants = '*' WHERE id = ?1";
-    assert_eq!(editor.execute(edit, [made.id()]).expect("it is edited"), 1);
+    let edit = format!("UPDATE credentials SET grants = '*' WHERE id = '{}'", made.id());
+    assert_eq!(editor.must(&edit), 1);
     // The running server has its own picture: nothing widened.
     bearer(keyway.api, "GET", "/mfi/payouts", &made.shown("key")).await.expect(403);
     keyway.act(&account, &made.id(), "duplicate", json!({})).await.expect(503);
-    let copy = keyway.folder.with_extension("edited");
-    std::fs::create_dir(&copy).expect("a folder");
-    editor.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("it is written out");
-    std::fs::copy(keyway.folder.join("keyway.db"), copy.join("keyway.db")).expect("a copy");
-    drop(keyway);
-    let again = Keyway::start_in("enterprise", copy, crate::harness::START).await;
+    let again = keyway.restart("enterprise").await;
     bearer(again.api, "GET", "/mfi/invoices", &made.shown("key")).await.expect(401);
     bearer(again.api, "GET", "/mfi/invoices", &other.shown("key")).await.expect(200);
     let metrics = crate::harness::send(again.internal, "GET", "/metrics", &[], "").await.text;
     assert!(metrics.contains("keyway_rows_refused 1\n"), "{metrics}");
 }
 
-fn database(keyway: &Keyway) -> Connection {
-    Connection::open(keyway.folder.join("keyway.db")).expect("it opens")
+fn database(keyway: &Keyway) -> Editor {
+    keyway.database.editor()
 }
 
-fn one(database: &Connection, sql: &str) -> i64 {
-    database.query_row(sql, [], |row| row.get(0)).expect("a number")
+fn one(database: &Editor, sql: &str) -> i64 {
+    database.number(sql)
 }
 
 async fn key(keyway: &Keyway, account: &str) -> String {
@@ -89,12 +84,12 @@ async fn an_event_of_a_newer_version_is_shown_and_holds_nobody_up() {
     let made = key(&keyway, &newer).await;
     key(&keyway, &other).await;
     let editor = database(&keyway);
-    let old: String = editor
-        .query_row("SELECT actor FROM events WHERE subject = ?1", [&made], |row| row.get(0))
-        .expect("an event");
-    let edit = "UPDATE events SET actor = ?2, step_up = ?3 WHERE subject = ?1";
-    let robot = (&made, r#"{"type":"robot","model":7}"#, Some(r#""retina""#));
-    assert_eq!(editor.execute(edit, robot).expect("SQL"), 1);
+    let old = &editor.rows(&format!("SELECT actor FROM events WHERE subject = '{made}'"))[0][0];
+    let edit = |actor: &str, step_up: &str| {
+        let set = format!("actor = '{actor}', step_up = {step_up}");
+        editor.must(&format!("UPDATE events SET {set} WHERE subject = '{made}'"))
+    };
+    assert_eq!(edit(r#"{"type":"robot","model":7}"#, r#"'"retina"'"#), 1);
     // Everybody else is told, and it is not read again each second.
     keyway.send_webhooks().await;
     assert_eq!(heard.each_ref().map(|heard| heard.got().len()), [0, 1]);
@@ -114,7 +109,7 @@ async fn an_event_of_a_newer_version_is_shown_and_holds_nobody_up() {
     assert!(page.contains("Somebody unknown to this version"), "{page}");
     ada.get(&format!("/live/keys/{made}")).await.expect(200);
     // As if the version that knows it ran.
-    assert_eq!(editor.execute(edit, (&made, old, None::<&str>)).expect("SQL"), 1);
+    assert_eq!(edit(old, "NULL"), 1);
     keyway.send_webhooks().await;
     assert_eq!(heard[0].got().len(), 0, "it is tried by the hour");
     worker::tidy(&keyway.app).await.expect("tidied");
@@ -129,8 +124,8 @@ async fn an_event_of_an_unknown_kind_waits_a_month_and_stays_in_the_log() {
     let account = keyway.account().await;
     let made = key(&keyway, &account).await;
     let editor = database(&keyway);
-    let edit = "UPDATE events SET kind = 'robot.built' WHERE subject = ?1";
-    assert_eq!(editor.execute(edit, [&made]).expect("SQL"), 1);
+    let edit = format!("UPDATE events SET kind = 'robot.built' WHERE subject = '{made}'");
+    assert_eq!(editor.must(&edit), 1);
     for days in [0, 29] {
         keyway.clock.advance_ms(days * DAY);
         telling::tell(&keyway.app).await.expect("events are told");
@@ -147,7 +142,7 @@ async fn an_event_of_an_unknown_kind_waits_a_month_and_stays_in_the_log() {
 
 #[tokio::test]
 async fn what_was_refused_is_written_down_when_the_database_is_there_again() {
-    let keyway = Keyway::start("enterprise").await;
+    let keyway = Keyway::start_in_a_file("enterprise").await;
     let (damaged, whole) = (keyway.account().await, keyway.account().await);
     let act = json!({ "on_behalf_of": { "member": "v@example.com", "role": "viewer" } });
     for account in [&damaged, &whole] {
@@ -156,12 +151,12 @@ async fn what_was_refused_is_written_down_when_the_database_is_there_again() {
         keyway.act(account, &id, "revoke", act.clone()).await.expect(403);
     }
     let editor = database(&keyway);
-    editor.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+    editor.must("BEGIN IMMEDIATE");
     worker::count_repeats(&keyway.app).await.expect_err("it is held");
-    editor.execute_batch("ROLLBACK").expect("it was held");
+    editor.must("ROLLBACK");
     // One account's log is damaged: the other's refusals are written down, and counted.
-    let edit = "UPDATE audit_ends SET chain = x'00' WHERE account_id = ?1";
-    assert_eq!(editor.execute(edit, [&damaged]).expect("SQL"), 1);
+    let edit = format!("UPDATE audit_ends SET chain = x'00' WHERE account_id = '{damaged}'");
+    assert_eq!(editor.must(&edit), 1);
     for told in 1..=2 {
         keyway.work().await;
         let events = keyway.events(&whole).await;

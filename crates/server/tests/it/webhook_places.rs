@@ -108,10 +108,12 @@ async fn a_delivery_whose_row_is_broken_holds_up_no_other() {
         key(&keyway, &account).await;
     }
     keyway.work().await;
-    let database = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-    let sql = "UPDATE deliveries SET attempts = -1 WHERE id IN
-        (SELECT id FROM deliveries WHERE endpoint_id = ?1 ORDER BY id LIMIT 4)";
-    assert_eq!(database.execute(sql, [made.id()]).expect("SQL"), 4);
+    let sql = format!(
+        "UPDATE deliveries SET attempts = -1 WHERE id IN
+             (SELECT id FROM deliveries WHERE endpoint_id = '{}' ORDER BY id LIMIT 4)",
+        made.id()
+    );
+    assert_eq!(keyway.database.editor().must(&sql), 4);
     assert_eq!(keyway.send_webhooks().await, 6);
     assert_eq!((ours.got().len(), other.got().len()), (1, 5));
 }

@@ -12,14 +12,16 @@ const OWNER: &str = "ada@toko.example";
 
 /// An endpoint's deliveries that were given up, written as many as a year brings.
 fn give_up_many(keyway: &Keyway, endpoint: &str, count: u32) {
-    let database = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-    let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
-        INSERT INTO deliveries (id, endpoint_id, event_id, kind, payload, state, attempts, step,
+    let now = keyway.app.now();
+    let sql = format!(
+        "INSERT INTO deliveries (id, endpoint_id, event_id, kind, payload, state, attempts, step,
             due_at, claimed_by, claimed_until, created_at, done_at)
-        SELECT printf('dlv_%026d', i), ?1, 'evt_' || i, 'api_key.created', '{}', 'failed', 8, 8,
-            ?3, NULL, 0, ?3, ?3 FROM n";
-    let values = rusqlite::params![endpoint, count, keyway.app.now().0];
-    assert_eq!(database.execute(sql, values).expect("SQL").to_string(), count.to_string());
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+        SELECT 'dlv_0000000000000' || CAST(1000000000000 + i AS TEXT), '{endpoint}', 'evt_' || i,
+            'api_key.created', '{{}}', 'failed', 8, 8, {now}, NULL, 0, {now}, {now} FROM n",
+        now = now.0,
+    );
+    assert_eq!(keyway.database.editor().must(&sql), u64::from(count));
 }
 
 async fn waiting(keyway: &Keyway) -> i64 {

@@ -364,11 +364,8 @@ async fn a_row_that_was_edited_by_hand_gets_nothing_and_holds_up_no_other() {
         (Receiver::start().await, Receiver::start().await, Receiver::start().await);
     let made = endpoint(&keyway, &account, &ours, &[]).await;
     endpoint(&keyway, &account, &other, &[]).await;
-    let database = rusqlite::Connection::open(keyway.folder.join("keyway.db")).expect("it opens");
-    let changed = database
-        .execute("UPDATE endpoints SET url = ?1 WHERE id = ?2", [theirs.url(), made.id()])
-        .expect("SQL");
-    assert_eq!(changed, 1);
+    let edit = format!("UPDATE endpoints SET url = '{}' WHERE id = '{}'", theirs.url(), made.id());
+    assert_eq!(keyway.database.editor().must(&edit), 1);
     key(&keyway, &account).await;
     keyway.send_webhooks().await;
     assert!(theirs.got().is_empty(), "messages were turned to another place");

@@ -1,10 +1,11 @@
 //! Reads many credentials at once: two scans in the order of the id, merged.
 
 use keyway_domain::credential::Credential;
-use keyway_domain::id::AccountId;
+use keyway_domain::id::{AccountId, CredentialId};
 
 use super::{HEAD, Head, Rules, SECRET, checked, read_head, read_secret};
 use crate::accounts::OPERATOR;
+use crate::changes::Range;
 use crate::db::Tx;
 use crate::value::{Columns, DbError, Value};
 
@@ -39,6 +40,8 @@ pub fn each(
              ORDER BY credential_id, number"
         ),
         account: OPERATOR.to_string(),
+        after: String::new(),
+        last: None,
         secrets_by_account: false,
     };
     scans.run(tx, rules, each)
@@ -52,22 +55,75 @@ pub fn each_of_account(
     account: AccountId,
     each: impl FnMut(Result<Credential, (String, DbError)>),
 ) -> Result<(), DbError> {
+    let everything = (account, CredentialId(0), CredentialId(u128::MAX));
+    of_account(tx, rules, everything, "status <> 'deleted'", each)
+}
+
+/// Reads the credentials of a range, with those that were deleted.
+pub fn each_in(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    range: Range,
+    each: impl FnMut(Result<Credential, (String, DbError)>),
+) -> Result<(), DbError> {
+    of_account(tx, rules, (range.account, range.first, range.last), "1 = 1", each)
+}
+
+fn of_account(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    (account, first, last): (AccountId, CredentialId, CredentialId),
+    which: &str,
+    each: impl FnMut(Result<Credential, (String, DbError)>),
+) -> Result<(), DbError> {
     let scans = Scans {
         heads: format!(
-            "{HEAD} WHERE account_id = $1 AND id > $2 AND status <> 'deleted'
+            "{HEAD} WHERE account_id = $1 AND id > $2 AND id <= $4 AND {which}
              ORDER BY id LIMIT $3"
         ),
         // Between the first and the last id lie the secrets of every other account.
         secrets: format!(
             "{SECRET} WHERE credential_id IN (
                  SELECT id FROM credentials
-                 WHERE account_id = $3 AND id >= $1 AND id <= $2 AND status <> 'deleted')
+                 WHERE account_id = $3 AND id >= $1 AND id <= $2 AND {which})
              ORDER BY credential_id, number"
         ),
         account: account.to_string(),
+        after: first.0.checked_sub(1).map_or_else(String::new, |id| CredentialId(id).to_string()),
+        last: Some(last.to_string()),
         secrets_by_account: true,
     };
     scans.run(tx, rules, each)
+}
+
+/// Reads what the entries of the change log between two places say that changed, of a realm; of a
+/// row that can't be trusted, its id and why. Many entries may name one credential: it is read once.
+pub fn logged(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    realm: Realm,
+    (after, until): (i64, i64),
+    each: impl FnMut(Result<Credential, (String, DbError)>),
+) -> Result<(), DbError> {
+    const NAMED: &str = "SELECT subject FROM change_log WHERE seq > $1 AND seq <= $2";
+    let whose = match realm {
+        Realm::Platform => "account_id <> $3",
+        Realm::Operator => "account_id = $3",
+    };
+    let mut page = Page::new();
+    let values = [after.into(), until.into(), OPERATOR.to_string().into()];
+    tx.each(&format!("{HEAD} WHERE id IN ({NAMED}) AND {whose} ORDER BY id"), &values, |row| {
+        page.push((row.text(0)?.to_owned(), read_head(rules, row)));
+        Ok(())
+    })?;
+    if page.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("{SECRET} WHERE credential_id IN ({NAMED}) ORDER BY credential_id, number");
+    let mut place = 0;
+    tx.each(&sql, &[after.into(), until.into()], |row| add_secret(&mut page, &mut place, row))?;
+    give(page, rules, each);
+    Ok(())
 }
 
 /// The two scans of a load: credentials after an id, and the secrets between two ids.
@@ -77,6 +133,10 @@ struct Scans {
     /// `$1` and `$2` are the first and the last id; `$3` is the account, if it is asked for.
     secrets: String,
     account: String,
+    /// The id before the first.
+    after: String,
+    /// `$4` of the heads, if there is a last one.
+    last: Option<String>,
     secrets_by_account: bool,
 }
 
@@ -91,11 +151,15 @@ impl Scans {
         rules: &Rules,
         mut each: impl FnMut(Result<Credential, (String, DbError)>),
     ) -> Result<(), DbError> {
-        let mut after = String::new();
+        let mut after = self.after.clone();
         loop {
             let mut page = Page::new();
-            let values =
-                [self.account.as_str().into(), after.as_str().into(), Value::Integer(LOAD_PAGE)];
+            let mut values = vec![
+                self.account.as_str().into(),
+                after.as_str().into(),
+                Value::Integer(LOAD_PAGE),
+            ];
+            values.extend(self.last.as_deref().map(Value::from));
             tx.each(&self.heads, &values, |row| {
                 page.push((row.text(0)?.to_owned(), read_head(rules, row)));
                 Ok(())
@@ -110,15 +174,20 @@ impl Scans {
             after.clone_from(last);
             let mut place = 0;
             tx.each(&self.secrets, &bounds, |row| add_secret(&mut page, &mut place, row))?;
-            for (id, head) in page {
-                let head = head.map(|mut head| {
-                    // Newest first, as they are sealed.
-                    head.credential.secrets.reverse();
-                    head
-                });
-                each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
-            }
+            give(page, rules, &mut each);
         }
+    }
+}
+
+/// Hands over the credentials of a page, each as it is found to be.
+fn give(page: Page, rules: &Rules, mut each: impl FnMut(Result<Credential, (String, DbError)>)) {
+    for (id, head) in page {
+        let head = head.map(|mut head| {
+            // Newest first, as they are sealed.
+            head.credential.secrets.reverse();
+            head
+        });
+        each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
     }
 }
 

@@ -9,6 +9,7 @@ use keyway_domain::time::Time;
 
 use super::{Delivery, SELECT, read};
 use crate::db::Tx;
+use crate::turns;
 use crate::value::DbError;
 
 /// The right to send some deliveries until it lapses.
@@ -30,6 +31,8 @@ pub fn claim(
     claim: &Claim,
     limit: u32,
 ) -> Result<Vec<Delivery>, DbError> {
+    // Places are counted before they are taken.
+    turns::take(tx, &account.0.to_be_bytes())?;
     let limit = i64::from(limit).min(places_free(tx, (account, endpoint), claim.from)?);
     if limit <= 0 || !hears(tx, endpoint, claim.from)? {
         return Ok(Vec::new());
@@ -37,7 +40,7 @@ pub fn claim(
     let sql = format!(
         "{SELECT} WHERE endpoint_id = $1 AND state = 'waiting' AND due_at <= $2
              AND claimed_until <= $2 ORDER BY due_at, id LIMIT $3 {}",
-        tx.lock()
+        tx.lock_unclaimed()
     );
     let values = [endpoint.to_string().into(), claim.from.0.into(), limit.into()];
     let due = tx.all(&sql, &values, |row| Ok((row.text(0)?.to_owned(), read(row))))?;

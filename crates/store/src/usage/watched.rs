@@ -65,8 +65,9 @@ pub fn hour_sums(
     since: Time,
 ) -> Result<Vec<(Time, u32, u32)>, DbError> {
     tx.all(
-        "SELECT hour, SUM(CASE WHEN outcome = 'allowed' THEN requests ELSE 0 END),
-             SUM(CASE WHEN outcome = 'allowed' THEN 0 ELSE requests END)
+        "SELECT hour,
+             CAST(SUM(CASE WHEN outcome = 'allowed' THEN requests ELSE 0 END) AS BIGINT),
+             CAST(SUM(CASE WHEN outcome = 'allowed' THEN 0 ELSE requests END) AS BIGINT)
          FROM usage_hours WHERE credential_id = $1 AND hour >= $2 GROUP BY hour ORDER BY hour",
         &[id.to_string().into(), since.0.into()],
         |row| Ok((Time(row.integer(0)?), to_u32(row.integer(1)?), to_u32(row.integer(2)?))),

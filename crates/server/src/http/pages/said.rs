@@ -34,6 +34,7 @@ const KNOWN: &[(&str, &str, &str, Icon)] = &[
     ("api_key.updated", "Changed", "", icons::EDIT),
     ("api_key.owner_changed", "Owner changed", "", icons::TEAM),
     ("api_key.revoked", "Revoked", "warn", icons::BIN),
+    ("api_key.history_restored", "Put back after a loss", "warn", icons::WARN),
     ("api_key.deleted", "Deleted", "warn", icons::BIN),
     ("member.invited", "Invited", "", icons::MAIL),
     ("member.invitation_withdrawn", "Invitation withdrawn", "", icons::MAIL),

@@ -317,6 +317,7 @@ async fn arrive(visit: &Visit, signed: Signed) -> Reply {
         body: bytes::Bytes::new(),
         address: visit.call.address,
         params,
+        takes_away: false,
         request_id: visit.call.request_id.clone(),
     };
     let restored = Visit {

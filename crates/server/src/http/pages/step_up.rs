@@ -8,7 +8,7 @@ use keyway_domain::member::Member;
 use keyway_domain::scheme::StepUpRule;
 use keyway_domain::totp::Judged;
 use keyway_store::idempotency::{self, Given};
-use keyway_store::{DbError, Tx, accounts, members, sessions};
+use keyway_store::{DbError, Tx, accounts, members, sessions, turns};
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -158,7 +158,13 @@ impl Visit {
         let prepared = prepare.await?;
         // Not the instant at which the form came: it may have waited for its turn.
         let moment = Moment { now: self.app().now(), ..self.moment() };
+        let since = moment.now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
         let to = self.app().db.write(moment.now, move |tx| {
+            // The same form on another node at the same moment has one effect, too.
+            turns::take(tx, key.as_bytes())?;
+            if let Some(given) = idempotency::find(tx, &caller, &key, since)? {
+                return Ok(where_to(&given));
+            }
             still_there(tx, &moment, &signed)?;
             let mut moment = moment.clone();
             if let Some(wanted) = &wanted {

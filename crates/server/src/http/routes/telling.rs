@@ -9,12 +9,6 @@ macro_rules! endpoint {
     };
 }
 
-macro_rules! handler {
-    ($function:path) => {
-        |call, caller| Box::pin($function(call, caller))
-    };
-}
-
 pub(super) fn webhook_routes() -> Vec<Route> {
     use webhooks::{Act, Create, Replay, Rotate, Update};
     const WEBHOOKS: &str = "/v1/accounts/{account}/webhooks";

@@ -13,6 +13,7 @@ use keyway_domain::time::Time;
 use keyway_secret::{Digest, Keyring, RootKey, RowSealer, SeededEntropy};
 use keyway_store::accounts::{self, Account};
 use keyway_store::{Db, DbError, Options, Rules, Tx, credentials};
+use keyway_testbed::{Database, Editor};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) const NOW: Time = Time(1_780_000_000_000);
@@ -23,10 +24,12 @@ pub(crate) struct House {
     pub(crate) db: Db,
     pub(crate) rules: Rules,
     pub(crate) folder: PathBuf,
+    pub(crate) database: Database,
 }
 
 impl Drop for House {
     fn drop(&mut self) {
+        self.database.remove();
         // A folder that stays behind is no reason to fail a test that passed.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
@@ -43,7 +46,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 }
 
 pub(crate) fn options() -> Options {
-    Options { readers: 1, durable: false }
+    Options { readers: 1, writers: 2, durable: false }
 }
 
 /// A scheme with a single kind (the first) and one of which there may be many (the second).
@@ -65,9 +68,21 @@ pub(crate) fn audit_key() -> RowSealer {
 impl House {
     pub(crate) fn new(name: &str) -> Self {
         let folder = folder(name);
-        let db = Db::open(&folder.join("keyway.db"), &options()).unwrap();
-        let runtime = Builder::new_current_thread().build().unwrap();
-        Self { runtime, db, rules: rules(), folder }
+        let database = Database::of(&folder);
+        Self::of(folder, database)
+    }
+
+    /// A house in a file, for what only a file can do.
+    pub(crate) fn in_a_file(name: &str) -> Self {
+        let folder = folder(name);
+        let database = Database::in_a_file(&folder);
+        Self::of(folder, database)
+    }
+
+    fn of(folder: PathBuf, database: Database) -> Self {
+        let db = database.open(&options()).unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        Self { runtime, db, rules: rules(), folder, database }
     }
 
     pub(crate) fn write<T: Send + 'static>(
@@ -75,6 +90,14 @@ impl House {
         work: impl Fn(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         self.runtime.block_on(self.db.write(NOW, work))
+    }
+
+    /// The same for what must go through.
+    pub(crate) fn done<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static,
+    ) -> T {
+        self.write(work).unwrap()
     }
 
     pub(crate) fn read<T: Send + 'static>(
@@ -85,8 +108,16 @@ impl House {
     }
 
     /// The connection of someone who edits the database behind Keyway's back.
-    pub(crate) fn editor(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.folder.join("keyway.db")).unwrap()
+    pub(crate) fn editor(&self) -> Editor {
+        self.database.editor()
+    }
+
+    /// Runs an edit that a constraint must refuse.
+    pub(crate) fn refuses(&self, attack: &str) {
+        let why = self.editor().run(attack).expect_err(attack);
+        let is_file = !self.database.is_on_server();
+        let is_rule = why.contains("constraint") || why.contains("cannot store");
+        assert!(!is_file || is_rule, "{attack}: {why}");
     }
 
     pub(crate) fn keep(&self, credential: &Credential) -> Result<(), DbError> {

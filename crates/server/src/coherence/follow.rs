@@ -1,0 +1,218 @@
+//! Follows the change log: the one thread that changes this node's index.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use keyway_coherence::Position;
+use keyway_coherence::chain::{self, Next};
+use keyway_domain::id::CredentialId;
+use keyway_store::credentials::Realm;
+use keyway_store::{
+    Change, DbError, LOG_CHANNEL, Line, Tx, accounts, changes, credentials, leases, settings,
+};
+
+use super::{Node, lock, restore};
+use crate::app::App;
+use crate::clock::boot;
+use crate::commands::imports::IMPORTED;
+
+/// Without a notice the log is looked at so often.
+const TICK: Duration = Duration::from_millis(200);
+/// Entries that are read at once.
+const ENTRIES: u32 = 256;
+/// Who waits for this node alone is told after so long, whether it got there or not: what was
+/// committed stands, and who must know more waits for all nodes.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
+/// A call on this line ends within this.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The channel that says that a node has reached a place.
+pub(super) const ACK_CHANNEL: &str = "keyway_ack";
+
+pub(super) fn run(node: &Arc<Node>) {
+    let mut line = Line::new(&node.target, PATIENCE, Some(LOG_CHANNEL));
+    let mut was_well = true;
+    while !node.stops() {
+        if line.wait(TICK, &node.wake.follow).is_err() {
+            std::thread::park_timeout(TICK / 4);
+        }
+        let Some(app) = node.app.upgrade() else { return };
+        match keep_up(node, &app, &mut line) {
+            Ok(()) => was_well = true,
+            Err(error) if was_well => {
+                tracing::warn!(%error, "the change log can't be followed; it is tried again");
+                was_well = false;
+            }
+            Err(_) => {}
+        }
+        tell_reached(node);
+    }
+}
+
+fn keep_up(node: &Node, app: &App, line: &mut Line) -> Result<(), DbError> {
+    if node.is_broken.load(Ordering::SeqCst) {
+        restore::begin_again(node, app, line)?;
+    }
+    let mut moved = false;
+    loop {
+        let from = lock(&node.state).holder.position();
+        match line.read(|tx| step(node, app, tx, from))? {
+            Step::Done => break,
+            Step::At(position) => {
+                let mut state = lock(&node.state);
+                state.holder.applied(position);
+                node.publish(&state);
+                node.applied.store(position.seq, Ordering::Release);
+                node.head.fetch_max(position.seq, Ordering::AcqRel);
+                moved = true;
+            }
+            Step::Broken => {
+                node.is_broken.store(true, Ordering::SeqCst);
+                restore::begin_again(node, app, line)?;
+                moved = true;
+            }
+        }
+    }
+    if moved {
+        tell_reached(node);
+        acknowledge(node, line)?;
+    }
+    Ok(())
+}
+
+/// Tells the others how far this node is.
+pub(super) fn acknowledge(node: &Node, line: &mut Line) -> Result<(), DbError> {
+    let (inc, has_row, position) = {
+        let state = lock(&node.state);
+        (state.inc, state.has_row, state.holder.position())
+    };
+    if !has_row {
+        return Ok(());
+    }
+    let id = node.own.node;
+    let now = keyway_domain::time::Time(0);
+    line.write_lightly(now, ACK_CHANNEL, |tx| leases::acknowledge(tx, id, inc, position)).map(drop)
+}
+
+enum Step {
+    Done,
+    At(Position),
+    Broken,
+}
+
+/// Applies the next entries of the log, if there are any.
+fn step(node: &Node, app: &App, tx: &mut Tx<'_>, from: Position) -> Result<Step, DbError> {
+    let entries = changes::after(tx, from.seq, ENTRIES)?;
+    let mut at = from;
+    for entry in &entries {
+        let position = entry.position;
+        match chain::next(at, position.seq, position.nonce, entry.prev) {
+            Next::Take => at = position,
+            Next::Old => {}
+            // An entry that is gone was forgotten: this node was away for longer than any is kept.
+            Next::Gap | Next::Broken => return Ok(Step::Broken),
+        }
+    }
+    if at == from {
+        return Ok(Step::Done);
+    }
+    apply(node, app, tx, (from.seq, at.seq), &entries)?;
+    Ok(Step::At(at))
+}
+
+fn apply(
+    node: &Node,
+    app: &App,
+    tx: &mut Tx<'_>,
+    range: (i64, i64),
+    entries: &[changes::Entry],
+) -> Result<(), DbError> {
+    let mut missing: HashSet<CredentialId> =
+        entries.iter().filter_map(|entry| CredentialId::parse(&entry.subject)).collect();
+    for account in accounts::logged(tx, range)? {
+        take(node, app, Change::Account(account));
+    }
+    for (realm, rules) in
+        [(Realm::Platform, &app.platform.rules), (Realm::Operator, &app.operator.rules)]
+    {
+        credentials::logged(tx, rules, realm, range, |found| {
+            take_credential(node, app, found, &mut missing);
+        })?;
+        if missing.is_empty() {
+            break;
+        }
+    }
+    let ranges: HashSet<changes::Range> =
+        entries.iter().filter_map(changes::Entry::range).collect();
+    for range in ranges {
+        credentials::each_in(tx, &app.realm(range.account).rules, range, |found| {
+            take_credential(node, app, found, &mut missing);
+        })?;
+    }
+    // Keys that were imported are looked up in another way, once there are any.
+    if !app.platform.engine.has_imported() && settings::find(tx, IMPORTED)?.is_some() {
+        app.platform.engine.set_imported();
+    }
+    for id in missing {
+        refuse(app, &id.to_string(), &"its row is gone");
+    }
+    Ok(())
+}
+
+fn take_credential(
+    node: &Node,
+    app: &App,
+    found: Result<keyway_domain::credential::Credential, (String, DbError)>,
+    missing: &mut HashSet<CredentialId>,
+) {
+    match found {
+        Ok(credential) => {
+            missing.remove(&credential.id);
+            take(node, app, Change::Credential(Box::new(credential)));
+        }
+        Err((id, error)) => {
+            if let Some(id) = CredentialId::parse(&id) {
+                missing.remove(&id);
+            }
+            refuse(app, &id, &error);
+        }
+    }
+}
+
+fn take(node: &Node, app: &App, change: Change) {
+    app.apply(&change);
+    lock(&node.recent).note(change, boot());
+}
+
+/// A row that can't be trusted makes its own credential fail, and nothing else.
+pub(super) fn refuse(app: &App, id: &str, why: &dyn std::fmt::Display) {
+    app.refused_rows.fetch_add(1, Ordering::Relaxed);
+    tracing::error!(credential = %id, error = %why, "a stored credential is refused");
+    if let Some(id) = CredentialId::parse(id) {
+        for realm in [&app.platform, &app.operator] {
+            realm.engine.index.end_where(|entry| entry.credential == id);
+        }
+    }
+}
+
+/// Tells who waits for this node alone.
+fn tell_reached(node: &Node) {
+    let applied = node.applied.load(Ordering::Acquire);
+    let now = boot();
+    let ready: Vec<_> = {
+        let mut waiting = lock(&node.reached);
+        let later = waiting.split_off(&(applied + 1));
+        let mut ready: Vec<_> = std::mem::replace(&mut *waiting, later).into_values().collect();
+        let overdue: Vec<i64> = waiting
+            .iter()
+            .filter(|(_, who)| who.iter().any(|one| now.since(one.since) > REACHED_WITHIN))
+            .map(|(seq, _)| *seq)
+            .collect();
+        ready.extend(overdue.into_iter().filter_map(|seq| waiting.remove(&seq)));
+        ready
+    };
+    for one in ready.into_iter().flatten() {
+        (one.then)();
+    }
+}

@@ -1,0 +1,164 @@
+//! Leases: which nodes there are, how far each has read the change log, and how long it may answer.
+//!
+//! Only on a server, where there are many nodes. What a node writes here stands only while its place
+//! in the log is in this database's history: after a restore it writes nothing, and sees so.
+
+use keyway_coherence::{Lease, NodeId, Position};
+use keyway_domain::time::Time;
+
+use crate::db::Tx;
+use crate::value::{Columns, DbError, Value};
+
+/// A node's own facts: what it writes when it takes a lease.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// The process: drawn at its start.
+    pub node: NodeId,
+    /// What people call it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How long a lease lasts.
+    pub ttl_ms: i64,
+    /// How long it answers beyond that.
+    pub grace_ms: i64,
+}
+
+/// A lease as it is written down, with what people want to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The lease.
+    pub lease: Lease,
+    /// What people call the node.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// When the lease was taken, by the database's clock.
+    pub began_at: Time,
+    /// When it was last renewed, by the database's clock.
+    pub renewed_at: Time,
+}
+
+/// The database's clock, in milliseconds.
+const CLOCK: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+
+/// That a place, given as two parameters, is in this history. The one before the first always is.
+fn is_history(seq: &str, nonce: &str) -> String {
+    format!(
+        "({seq} = 0 OR EXISTS (SELECT 1 FROM change_log l WHERE l.seq = {seq} AND l.nonce = {nonce}))"
+    )
+}
+
+fn text(node: NodeId) -> Value {
+    format!("{:032x}", node.0).into()
+}
+
+/// What the database's clock says.
+pub fn database_time(tx: &mut Tx<'_>) -> Result<Time, DbError> {
+    let now = tx.first(&format!("SELECT {CLOCK}"), &[], |row| Ok(Time(row.integer(0)?)))?;
+    now.ok_or_else(|| DbError::broken("the database has no clock"))
+}
+
+/// Takes a lease; the database's time, or `None` if the place is not in this history.
+pub fn take(
+    tx: &mut Tx<'_>,
+    own: &Own,
+    inc: i64,
+    applied: Position,
+) -> Result<Option<Time>, DbError> {
+    let sql = format!(
+        "INSERT INTO node_lease (node, inc, renew_no, applied, ttl_ms, grace_ms, name, version,
+             began_at, renewed_at)
+         SELECT $1, $2, 0, $3, $5, $6, $7, $8, {CLOCK}, {CLOCK} FROM change_head
+         WHERE one = 1 AND {}
+         ON CONFLICT (node) DO UPDATE SET inc = excluded.inc, renew_no = 0,
+             applied = excluded.applied, began_at = excluded.began_at,
+             renewed_at = excluded.renewed_at
+         RETURNING renewed_at",
+        is_history("$3", "$4")
+    );
+    let values = [
+        text(own.node),
+        inc.into(),
+        applied.seq.into(),
+        applied.nonce.into(),
+        own.ttl_ms.into(),
+        own.grace_ms.into(),
+        own.name.as_str().into(),
+        own.version.as_str().into(),
+    ];
+    tx.first(&sql, &values, |row| Ok(Time(row.integer(0)?)))
+}
+
+/// Renews a lease; the database's time, or `None` if it is lost: another node ended it, or the
+/// place is not in this history.
+pub fn renew(
+    tx: &mut Tx<'_>,
+    node: NodeId,
+    inc: i64,
+    applied: Position,
+) -> Result<Option<Time>, DbError> {
+    let sql = format!(
+        "UPDATE node_lease SET renew_no = renew_no + 1, renewed_at = {CLOCK},
+             applied = CASE WHEN applied < $3 THEN $3 ELSE applied END
+         WHERE node = $1 AND inc = $2 AND {} RETURNING renewed_at",
+        is_history("$3", "$4")
+    );
+    let values = [text(node), inc.into(), applied.seq.into(), applied.nonce.into()];
+    tx.first(&sql, &values, |row| Ok(Time(row.integer(0)?)))
+}
+
+/// Says that a node has reached a place; whether that was written.
+pub fn acknowledge(
+    tx: &mut Tx<'_>,
+    node: NodeId,
+    inc: i64,
+    applied: Position,
+) -> Result<bool, DbError> {
+    let sql = format!(
+        "UPDATE node_lease SET applied = $3 WHERE node = $1 AND inc = $2 AND applied < $3 AND {}",
+        is_history("$3", "$4")
+    );
+    let values = [text(node), inc.into(), applied.seq.into(), applied.nonce.into()];
+    Ok(tx.run(&sql, &values)? > 0)
+}
+
+/// Every lease.
+pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Kept>, DbError> {
+    tx.all(
+        "SELECT node, inc, renew_no, applied, ttl_ms, grace_ms, name, version, began_at, renewed_at
+         FROM node_lease ORDER BY began_at, node",
+        &[],
+        read,
+    )
+}
+
+fn read(row: &dyn Columns) -> Result<Kept, DbError> {
+    let node = u128::from_str_radix(row.text(0)?, 16);
+    Ok(Kept {
+        lease: Lease {
+            node: NodeId(node.map_err(|_| DbError::broken("a node's name"))?),
+            inc: row.integer(1)?,
+            renew_no: row.integer(2)?,
+            applied: row.integer(3)?,
+            ttl_ms: row.integer(4)?,
+            grace_ms: row.integer(5)?,
+        },
+        name: row.text(6)?.to_owned(),
+        version: row.text(7)?.to_owned(),
+        began_at: Time(row.integer(8)?),
+        renewed_at: Time(row.integer(9)?),
+    })
+}
+
+/// Ends the lease of a node that was silent for longer than it lasts, unless it was renewed
+/// meanwhile; whether it did.
+pub fn fence(tx: &mut Tx<'_>, node: NodeId, inc: i64, renew_no: i64) -> Result<bool, DbError> {
+    let sql = "DELETE FROM node_lease WHERE node = $1 AND inc = $2 AND renew_no = $3";
+    Ok(tx.run(sql, &[text(node), inc.into(), renew_no.into()])? > 0)
+}
+
+/// Gives a lease back: the node answers no more.
+pub fn leave(tx: &mut Tx<'_>, node: NodeId) -> Result<(), DbError> {
+    tx.run("DELETE FROM node_lease WHERE node = $1", &[text(node)]).map(drop)
+}

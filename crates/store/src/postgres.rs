@@ -1,0 +1,321 @@
+//! PostgreSQL: connecting, binding, reading.
+
+mod line;
+mod target;
+mod threads;
+
+pub use line::Line;
+pub use target::{Target, TargetError};
+pub use threads::LOG_CHANNEL;
+pub(crate) use threads::start;
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::future::poll_fn;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{AsyncMessage, Client, Connection as Wire, Row, Statement};
+
+use crate::db::Connection;
+use crate::value::{Columns, DbError, Trouble, Value, ValueRef};
+
+/// Prepared statements of one connection. There are some hundred texts.
+const STATEMENTS_KEPT: usize = 512;
+
+/// A connection, driven by a runtime of its own thread. Every call ends within the patience that it
+/// was opened with; one that did not leaves the connection unusable.
+pub(crate) struct Postgres {
+    runtime: Runtime,
+    client: Client,
+    statements: HashMap<String, Statement>,
+    notices: UnboundedReceiver<()>,
+    patience: Duration,
+    /// Why the last statement that failed did.
+    last_trouble: Option<Trouble>,
+    is_lost: bool,
+}
+
+impl Postgres {
+    pub(crate) fn open(target: &Target, patience: Duration) -> Result<Self, DbError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| DbError::new(Trouble::Other, error.to_string()))?;
+        let (client, notices) = runtime.block_on(async {
+            let connecting = tokio::time::timeout(patience, connect(target));
+            connecting.await.unwrap_or_else(|_| Err(too_slow()))
+        })?;
+        let mut opened = Self {
+            runtime,
+            client,
+            statements: HashMap::new(),
+            notices,
+            patience,
+            last_trouble: None,
+            is_lost: false,
+        };
+        let ms = patience.as_millis();
+        opened.batch(&format!(
+            "SET statement_timeout = {ms}; SET lock_timeout = {};
+             SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning;
+             SET synchronous_commit = {}",
+            LOCK_MS.min(ms),
+            ms * 2,
+            if target.is_durable() { "on" } else { "off" },
+        ))?;
+        Ok(opened)
+    }
+
+    /// Why the last statement that failed did, if one did since this was asked.
+    pub(crate) fn take_trouble(&mut self) -> Option<Trouble> {
+        self.last_trouble.take()
+    }
+
+    /// Whether nothing can be done with it any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost || self.client.is_closed()
+    }
+
+    /// Waits for a notice, or until it is woken, or as long as is said.
+    pub(crate) fn wait(&mut self, at_most: Duration, woken: &Notify) {
+        let Self { runtime, notices, is_lost, .. } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                notice = notices.recv() => *is_lost |= notice.is_none(),
+                () = woken.notified() => {}
+                () = tokio::time::sleep(at_most) => {}
+            }
+        });
+        while self.notices.try_recv().is_ok() {}
+    }
+
+    fn call<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let Self { runtime, client, patience, .. } = self;
+        let done = runtime.block_on(async {
+            tokio::time::timeout(*patience, work(client))
+                .await
+                .map(|done| done.map_err(DbError::from))
+        });
+        let done = done.unwrap_or_else(|_| {
+            self.is_lost = true;
+            Err(too_slow())
+        });
+        self.noted(done)
+    }
+
+    fn noted<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
+        if let Err(error) = &done {
+            self.last_trouble = Some(error.trouble);
+            self.is_lost |= error.trouble == Trouble::Away;
+        }
+        done
+    }
+
+    /// Statements are prepared with the types of the values, so that `$1 - 1` is no small number.
+    fn statement(&mut self, sql: &str, values: &[Value]) -> Result<Statement, DbError> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let types: Vec<Type> = values.iter().map(type_of).collect();
+        let prepared = self.call(async |client| client.prepare_typed(sql, &types).await)?;
+        if self.statements.len() >= STATEMENTS_KEPT {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+}
+
+/// A row's lock is waited for so long.
+const LOCK_MS: u128 = 3_000;
+
+fn too_slow() -> DbError {
+    DbError::new(Trouble::Away, "the database server did not answer in time")
+}
+
+async fn connect(target: &Target) -> Result<(Client, UnboundedReceiver<()>), DbError> {
+    if let Some(tls) = target.tls() {
+        let (client, wire) = target.config().connect(tls).await?;
+        return Ok((client, drive(wire)));
+    }
+    let (client, wire) = target.config().connect(tokio_postgres::NoTls).await?;
+    Ok((client, drive(wire)))
+}
+
+/// Drives the wire beside the calls, and passes on that there was a notice.
+fn drive<S, T>(mut wire: Wire<S, T>) -> UnboundedReceiver<()>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (tell, notices) = unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            match poll_fn(|context| wire.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notification(_))) => {
+                    if tell.send(()).is_err() {
+                        return;
+                    }
+                }
+                Some(Ok(AsyncMessage::Notice(notice))) => {
+                    tracing::debug!(notice = notice.message(), "the database says");
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    });
+    notices
+}
+
+impl Connection for Postgres {
+    fn run(&mut self, sql: &str, values: &[Value]) -> Result<u64, DbError> {
+        let statement = self.statement(sql, values)?;
+        self.call(async |client| client.execute_raw(&statement, values.iter()).await)
+    }
+
+    fn query(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
+    ) -> Result<(), DbError> {
+        let statement = self.statement(sql, values)?;
+        let rows = self.call(async |client| client.query_raw(&statement, values.iter()).await)?;
+        let mut rows = Box::pin(rows);
+        loop {
+            let next = self.call(async |_| {
+                use futures_core::Stream as _;
+                poll_fn(|context| rows.as_mut().poll_next(context)).await.transpose()
+            })?;
+            match next {
+                Some(row) => each(&PostgresRow(&row))?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        self.call(async |client| client.batch_execute(sql).await)
+    }
+}
+
+struct PostgresRow<'r>(&'r Row);
+
+impl Columns for PostgresRow<'_> {
+    fn value(&self, column: usize) -> Result<ValueRef<'_>, DbError> {
+        let found: Option<Raw<'_>> = self.0.try_get(column).map_err(DbError::broken)?;
+        let Some(Raw(kind, bytes)) = found else { return Ok(ValueRef::Null) };
+        let number = || DbError::broken("a number of another length");
+        Ok(match kind {
+            Type::INT8 => {
+                ValueRef::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| number())?))
+            }
+            Type::INT4 => {
+                let bytes = bytes.try_into().map_err(|_| number())?;
+                ValueRef::Integer(i64::from(i32::from_be_bytes(bytes)))
+            }
+            Type::TEXT | Type::VARCHAR | Type::UNKNOWN => {
+                ValueRef::Text(std::str::from_utf8(bytes).map_err(DbError::broken)?)
+            }
+            Type::BYTEA => ValueRef::Blob(bytes),
+            other => return Err(DbError::broken(format_args!("a value of the type {other}"))),
+        })
+    }
+}
+
+/// A value as it came over the wire.
+struct Raw<'r>(Type, &'r [u8]);
+
+impl<'r> FromSql<'r> for Raw<'r> {
+    fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(kind.clone(), raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Null => Type::UNKNOWN,
+        Value::Integer(_) => Type::INT8,
+        Value::Text(_) => Type::TEXT,
+        Value::Blob(_) => Type::BYTEA,
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match (self, kind) {
+            (Self::Null, _) => Ok(IsNull::Yes),
+            (Self::Integer(number), &Type::INT8) => number.to_sql(kind, out),
+            (Self::Integer(number), &Type::INT4) => i32::try_from(*number)?.to_sql(kind, out),
+            (Self::Text(text), &Type::TEXT | &Type::VARCHAR) => {
+                if text.contains('\0') {
+                    return Err("text with a NUL, which no column holds".into());
+                }
+                text.as_str().to_sql(kind, out)
+            }
+            (Self::Blob(bytes), &Type::BYTEA) => bytes.as_slice().to_sql(kind, out),
+            _ => Err(format!("a value does not fit the type {kind}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+impl From<tokio_postgres::Error> for DbError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(failure) = error.as_db_error() else {
+            let inner = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            let is_ours = error.to_string().contains("serializing");
+            let trouble = if is_ours { Trouble::Other } else { Trouble::Away };
+            return Self::new(trouble, inner);
+        };
+        // What the server says beside the message may hold values of rows.
+        Self::new(trouble_of(failure.code()), failure.message())
+    }
+}
+
+fn trouble_of(code: &SqlState) -> Trouble {
+    match *code {
+        SqlState::UNIQUE_VIOLATION => Trouble::Duplicate,
+        SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::LOCK_NOT_AVAILABLE
+        // A table was changed by a newer version: the statement is prepared anew.
+        | SqlState::FEATURE_NOT_SUPPORTED => Trouble::Again,
+        SqlState::QUERY_CANCELED
+        | SqlState::TOO_MANY_CONNECTIONS
+        | SqlState::OUT_OF_MEMORY
+        | SqlState::CONFIGURATION_LIMIT_EXCEEDED => Trouble::Busy,
+        SqlState::DISK_FULL => Trouble::Full,
+        SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly,
+        SqlState::INSUFFICIENT_PRIVILEGE => Trouble::Denied,
+        SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => Trouble::Schema,
+        SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => Trouble::Corrupt,
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Trouble::Away,
+        _ if code.code().starts_with("08") => Trouble::Away,
+        _ => Trouble::Other,
+    }
+}

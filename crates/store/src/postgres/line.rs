@@ -1,0 +1,128 @@
+//! A connection of one's own, for a thread that does one thing all the time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyway_domain::time::Time;
+use tokio::sync::Notify;
+
+use super::threads::LOG_CHANNEL;
+use super::{Postgres, Target};
+use crate::changes;
+use crate::db::{Connection as _, Locking, Tx};
+use crate::value::{DbError, Trouble};
+
+/// A connection of one's own: made when it is first needed, and anew after any trouble with it.
+pub struct Line {
+    target: Arc<Target>,
+    patience: Duration,
+    /// The channel whose notices wake it.
+    listen: Option<&'static str>,
+    connection: Option<Postgres>,
+    made: u64,
+}
+
+impl Line {
+    /// A line on which each call ends within `patience`, and that hears the notices of a channel.
+    pub fn new(target: &Arc<Target>, patience: Duration, listen: Option<&'static str>) -> Self {
+        Self { target: Arc::clone(target), patience, listen, connection: None, made: 0 }
+    }
+
+    /// How often it was made: what was seen over an earlier one may have been another server.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Hangs up: the next call is over a new connection.
+    pub fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
+    fn connected(&mut self) -> Result<&mut Postgres, DbError> {
+        if self.connection.as_ref().is_some_and(Postgres::is_lost) {
+            self.connection = None;
+        }
+        if self.connection.is_none() {
+            let mut opened = Postgres::open(&self.target, self.patience)?;
+            if let Some(channel) = self.listen {
+                opened.batch(&format!("LISTEN {channel}"))?;
+            }
+            self.made += 1;
+            self.connection = Some(opened);
+        }
+        self.connection.as_mut().ok_or_else(|| DbError::new(Trouble::Away, "no connection"))
+    }
+
+    /// Runs a transaction that may change things, and commits it.
+    pub fn write<T>(
+        &mut self,
+        now: Time,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        self.transact("BEGIN", "COMMIT", now, Locking::Rows, work)
+    }
+
+    /// The same, and what it changed gets its place in the change log.
+    pub fn write_logged<T>(
+        &mut self,
+        now: Time,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        let end = format!("NOTIFY {LOG_CHANNEL}; COMMIT");
+        self.transact("BEGIN", &end, now, Locking::Rows, |tx| {
+            let done = work(tx)?;
+            let changes = std::mem::take(&mut tx.changes);
+            changes::log_one(tx, &changes)?;
+            Ok(done)
+        })
+    }
+
+    /// Runs a transaction whose commit does not wait for the disk, and then calls a channel: what
+    /// it wrote may be lost if the server crashes.
+    pub fn write_lightly<T>(
+        &mut self,
+        now: Time,
+        channel: &str,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        let begin = "BEGIN; SET LOCAL synchronous_commit = off";
+        self.transact(begin, &format!("NOTIFY {channel}; COMMIT"), now, Locking::Rows, work)
+    }
+
+    /// Runs a transaction that only reads, on one snapshot.
+    pub fn read<T>(
+        &mut self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.transact(begin, "ROLLBACK", Time::NEVER, Locking::None, work)
+    }
+
+    fn transact<T>(
+        &mut self,
+        begin: &str,
+        end: &str,
+        now: Time,
+        locking: Locking,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        let done = self.connected().and_then(|connection| {
+            connection.batch(begin)?;
+            let done = work(&mut Tx::new(connection, now, locking))?;
+            connection.batch(end)?;
+            Ok(done)
+        });
+        if done.is_err() {
+            // Whatever it was, the next call begins clean.
+            self.connection = None;
+        }
+        done
+    }
+
+    /// Waits for a notice, or until it is woken, or as long as is said. Without a connection it
+    /// makes one first.
+    pub fn wait(&mut self, at_most: Duration, woken: &Notify) -> Result<(), DbError> {
+        self.connected()?.wait(at_most, woken);
+        Ok(())
+    }
+}

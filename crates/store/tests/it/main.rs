@@ -1,0 +1,8 @@
+//! What the store promises, through its public door, on whichever engine the tests run on.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod contract;
+mod house;
+mod pages;
+mod people;
