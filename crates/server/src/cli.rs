@@ -14,9 +14,11 @@ mod doctor;
 mod events;
 mod import;
 mod members;
+mod migrate;
 mod output;
 mod scheme;
 mod serve;
+mod status;
 mod tokens;
 mod webhooks;
 
@@ -85,6 +87,10 @@ enum Command {
     Webhooks(webhooks::Command),
     /// Take over keys that another system issued, by their hashes.
     Import(import::Args),
+    /// Bring a PostgreSQL database to this version's schema, as its owner.
+    Migrate(migrate::Args),
+    /// Show the nodes over the database, how far each has read, and whether this one may answer.
+    Status(status::Args),
     /// Check configuration, database, key file, clock and ports; say what to do.
     Doctor(doctor::Args),
 }
@@ -135,6 +141,8 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(command, output).await,
         Command::Webhooks(command) => webhooks::run(command, output).await,
         Command::Import(args) => import::run(args, output).await,
+        Command::Migrate(args) => migrate::run(&args, output),
+        Command::Status(args) => status::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,
     }
 }

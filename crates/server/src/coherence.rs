@@ -193,6 +193,11 @@ impl Node {
         }
     }
 
+    /// Who this is.
+    pub fn id(&self) -> NodeId {
+        self.own.node
+    }
+
     /// Where this node is in the log, and where the log was when it was last looked at.
     pub fn places(&self) -> (i64, i64) {
         let applied = self.applied.load(Ordering::Acquire);

@@ -64,7 +64,7 @@ impl Postgres {
              SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning;
              SET synchronous_commit = {}",
             LOCK_MS.min(ms),
-            ms * 2,
+            IDLE_MS,
             if target.is_durable() { "on" } else { "off" },
         ))?;
         Ok(opened)
@@ -133,6 +133,9 @@ impl Postgres {
     }
 }
 
+/// A transaction that was begun and then heard of no more is ended by the server after so long:
+/// who is cut off with a lock in hand must not keep everybody else from revoking.
+const IDLE_MS: u128 = 1_000;
 /// A row's lock is waited for so long.
 const LOCK_MS: u128 = 3_000;
 

@@ -246,8 +246,19 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     tracing::info!("stopping");
     stopping.send(true)?;
     serving.finished().await;
+    leave(&app).await;
     let _ = std::fs::remove_file(&socket);
     Ok(())
+}
+
+/// Gives the lease back, so that no change waits for this process.
+async fn leave(app: &Arc<App>) {
+    if let Some(node) = app.coherence.get().cloned() {
+        let left = tokio::task::spawn_blocking(move || node.stop()).await;
+        if let Err(error) = left {
+            tracing::error!(%error, "the node did not leave cleanly");
+        }
+    }
 }
 
 fn dashboard_url(args: &Args, public: SocketAddr) -> String {

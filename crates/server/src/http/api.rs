@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod events;
 pub mod imports;
 pub mod members;
+pub mod nodes;
 mod reach;
 pub mod requests;
 pub mod scheme;

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::serve::read_body;
 use super::{Reply, answer, json, text};
 use crate::app::App;
+use crate::coherence::Node;
 use crate::verify::{Answered, Asked, HeaderPairs};
 
 /// Bytes of one question: 64 KiB of signed body in base64, and its headers.
@@ -172,12 +173,23 @@ fn refused(reason: &str, answer: keyway_guard::Answer) -> AnswerBody {
 }
 
 fn ready(app: &App) -> Reply {
-    if app.platform.engine.is_ready() {
-        text(StatusCode::OK, "ready\n")
-    } else {
+    let not_yet = |why: String| text(StatusCode::SERVICE_UNAVAILABLE, why);
+    if !app.platform.engine.is_ready() {
         let loaded = app.platform.engine.index.len();
-        text(StatusCode::SERVICE_UNAVAILABLE, format!("loading: {loaded} secrets so far\n"))
+        return not_yet(format!("loading: {loaded} secrets so far\n"));
     }
+    let Some(node) = app.coherence.get() else { return text(StatusCode::OK, "ready\n") };
+    let (applied, head) = node.places();
+    if !node.lease.holds() {
+        let behind = head - applied;
+        return not_yet(format!(
+            "no lease: the database does not answer ({behind} changes behind)\n"
+        ));
+    }
+    if node.lease.is_in_grace() {
+        return text(StatusCode::OK, "ready, in grace: the database does not answer\n");
+    }
+    text(StatusCode::OK, "ready\n")
 }
 
 /// Figures in the Prometheus text format.
@@ -203,6 +215,9 @@ fn metrics(app: &App) -> String {
     line(format_args!("# HELP keyway_store_well Whether the last write reached the database."));
     line(format_args!("# TYPE keyway_store_well gauge"));
     line(format_args!("keyway_store_well {}", u8::from(app.store_well.load(Ordering::Relaxed))));
+    if let Some(node) = app.coherence.get() {
+        nodes(node, &mut line);
+    }
     let telling = app.telling.load();
     let now = app.now().0;
     let late_ms = telling.webhooks_due_since.map_or(0, |due| (now - due.0).max(0));
@@ -224,4 +239,39 @@ fn metrics(app: &App) -> String {
         line(format_args!("keyway_telling_{name} {value}"));
     }
     out
+}
+
+/// Figures of a node among others.
+fn nodes(node: &Node, line: &mut impl FnMut(std::fmt::Arguments<'_>)) {
+    let (applied, head) = node.places();
+    let figures = &node.figures;
+    let read = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
+    let place = |place: i64| u64::try_from(place).unwrap_or(0);
+    let left_ms = u64::try_from(node.lease.left().as_millis()).unwrap_or(u64::MAX);
+    let all: [(&str, &str, &str, u64); 9] = [
+        ("may_answer", "gauge", "Whether this node holds a lease.", node.lease.holds().into()),
+        ("lease_left_ms", "gauge", "For how long the lease holds.", left_ms),
+        (
+            "log_applied",
+            "gauge",
+            "The place in the change log that it has reached.",
+            place(applied),
+        ),
+        ("log_lag", "gauge", "Changes that it has not read yet.", place(head - applied)),
+        (
+            "everywhere_total",
+            "counter",
+            "Changes seen true on all nodes.",
+            read(&figures.everywhere),
+        ),
+        ("everywhere_ms_total", "counter", "Milliseconds they took.", read(&figures.everywhere_ms)),
+        ("everywhere_longest_ms", "gauge", "The longest of them.", read(&figures.longest_ms)),
+        ("pending_total", "counter", "Changes not seen so in time.", read(&figures.pending)),
+        ("leases_lost_total", "counter", "Times without a lease.", read(&figures.lost)),
+    ];
+    for (name, kind, about, value) in all {
+        line(format_args!("# HELP keyway_node_{name} {about}"));
+        line(format_args!("# TYPE keyway_node_{name} {kind}"));
+        line(format_args!("keyway_node_{name} {value}"));
+    }
 }

@@ -1,7 +1,7 @@
 //! The part of the table on who is told: endpoints and their deliveries, alerts, the audit log.
 
 use super::{Route, get, patch, post};
-use crate::http::api::{audit, usage, watch, webhooks};
+use crate::http::api::{audit, nodes, usage, watch, webhooks};
 
 macro_rules! endpoint {
     ($rest:literal) => {
@@ -112,6 +112,12 @@ pub(super) fn watch_routes() -> Vec<Route> {
             "verifyAllAudits",
             "Whether every audit log is as it was written.",
             handler!(audit::verify_all),
+        ),
+        read(
+            "/v1/nodes",
+            "listNodes",
+            "The nodes over the database: how far each has read the change log, and its lease.",
+            handler!(nodes::list),
         ),
         read(
             "/v1/status",

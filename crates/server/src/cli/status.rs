@@ -1,0 +1,53 @@
+//! `keyway status`
+
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::client::Client;
+use super::data::Data;
+use super::output::Output;
+
+/// Arguments of `keyway status`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    data: Data,
+}
+
+pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let client = Client::connect(&args.data).await?;
+    let found = client.get("/v1/nodes").await?;
+    if let Some(alone) = found["alone"].as_str() {
+        output.value(&found);
+        output.line(format!("One process: {alone}."));
+        return Ok(());
+    }
+    let this = &found["this"];
+    if !output.is_json() {
+        output.line(format!("Change log at {}.", found["head"]));
+        output.line(format!(
+            "This node {} ({} ms of its lease left, {} changes behind).",
+            if this["may_answer"] == true { "answers" } else { "DOES NOT ANSWER" },
+            this["lease_left_ms"],
+            this["lag"]
+        ));
+        output.line("");
+    }
+    let rows: Vec<Value> = found["nodes"].as_array().map_or(&[][..], Vec::as_slice).to_vec();
+    let silent = rows.iter().filter(|row| row["is_silent"] == true).count();
+    if output.is_json() {
+        output.value(&found);
+    } else {
+        let columns =
+            ["name", "version", "applied", "lag", "renewed_ms_ago", "is_silent", "is_this", "id"];
+        output.table(&json!({ "data": rows }), &columns);
+    }
+    if this["may_answer"] == true && silent == 0 {
+        return Ok(());
+    }
+    Err(Failure(if silent == 0 {
+        "this node has no lease: it answers no verification".to_owned()
+    } else {
+        format!("{silent} of {} nodes are silent", rows.len())
+    }))
+}
