@@ -1,0 +1,155 @@
+//! From a history to a report: the claims that every scenario makes, and those of its own.
+
+use std::collections::BTreeMap;
+
+use crate::audit::Audit;
+use crate::check::{Findings, Rule, percentile, read, silences};
+use crate::faults::classes;
+use crate::journal::{Act, Break, Change, Done, lock};
+use crate::plan::{Control, Plan, Scenario};
+use crate::report::{Report, shown_ms};
+use crate::world::World;
+
+const MS: u64 = 1_000_000;
+/// A cut-off node says within this time that it cannot know.
+const SILENT_MS_MAX: u32 = 2_200;
+/// What a revocation may take: half of them and nearly all when nothing is broken, nearly all else.
+const PLAIN_P50_MS: u32 = 20;
+const PLAIN_P99_MS: u32 = 100;
+const FAULTS_P99_MS: u32 = 2_500;
+const WHOLE_OK_PERCENT: f64 = 99.9;
+
+/// Reads the history of a world into a report.
+pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audit) -> Report {
+    let engine = if plan.sqlite { "SQLite" } else { "PostgreSQL" };
+    let about = format!("{} nodes on {engine}, seed {}", plan.nodes, plan.seed);
+    let mut report = Report::new(scenario.name(), about);
+    let breaks = lock(&world.journal.breaks).clone();
+    let found = findings(world, plan, &breaks);
+    if let Some(control) = plan.control.name() {
+        let what = format!("stale accepts with the control {control}");
+        report.claim(&what, "> 0", found.stale.len(), !found.stale.is_empty());
+        report.figure("the latest of them after the answer", shown_ms(found.latest()));
+        report.figure("verifications", counts(&found));
+        return report;
+    }
+    every_scenario(&mut report, world, &found, audit);
+    let changes = lock(&world.journal.changes).clone();
+    let ends = times(&changes, |change| change.act == Act::End && change.done == Done::Everywhere);
+    match scenario {
+        Scenario::Plain => {
+            report.at_most_ms("revocation, p50", PLAIN_P50_MS, percentile(&ends, 500));
+            report.at_most_ms("revocation, p99", PLAIN_P99_MS, percentile(&ends, 990));
+        }
+        Scenario::Faults => {
+            report.at_most_ms("revocation, p99", FAULTS_P99_MS, percentile(&ends, 990));
+            silence(&mut report, world, &breaks);
+        }
+        Scenario::Crashes | Scenario::Create | Scenario::Bulk => {}
+    }
+    report.times("revocations", &ends);
+    by_class(&mut report, &changes, &breaks);
+    let creates = |change: &Change| change.act == Act::Create && change.done == Done::Everywhere;
+    report.times("creations", &times(&changes, creates));
+    for (what, done) in [("answered as pending", Done::Pending), ("asked again", Done::Failed)] {
+        report.figure(
+            &format!("changes {what}"),
+            changes.iter().filter(|change| change.done == done).count(),
+        );
+    }
+    report
+}
+
+fn findings(world: &World, plan: &Plan, breaks: &[Break]) -> Findings {
+    let rule = if plan.control == Control::Early { Rule::Asked } else { Rule::Answered };
+    let secrets = lock(&world.journal.secrets);
+    read(&secrets, &lock(&world.journal.verifications), breaks, rule)
+}
+
+fn every_scenario(report: &mut Report, world: &World, found: &Findings, audit: &Audit) {
+    report.none("accepts begun after the end was acknowledged", found.stale.len());
+    report.none("acknowledged ends that a node does not know in the end", audit.ended_lost);
+    report.none("acknowledged creations that a node does not know in the end", audit.kept_lost);
+    report.none("refusals of live secrets", found.wrongly_refused);
+    let percent = found.whole_ok_percent();
+    let bar = format!(">= {WHOLE_OK_PERCENT} %");
+    let measured = format!("{percent:.3} % of {}", found.whole);
+    report.claim(
+        "good answers where nothing is broken",
+        &bar,
+        measured,
+        percent >= WHOLE_OK_PERCENT,
+    );
+    report.odd(&lock(&world.journal.odd));
+    if !found.stale.is_empty() {
+        report.figure("the latest stale accept after the answer", shown_ms(found.latest()));
+        let mut nodes: Vec<usize> = found.stale.iter().map(|stale| stale.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        report.figure("nodes with stale accepts", format!("{nodes:?}"));
+    }
+    report.figure("verifications", counts(found));
+    let asked = audit.ended + audit.kept;
+    report
+        .figure("answers in the end", format!("{asked}, of them {} on ended secrets", audit.ended));
+}
+
+fn counts(found: &Findings) -> String {
+    let Findings { verifications, after_end, unavailable, no_answer, odd, .. } = found;
+    format!(
+        "{verifications}, of them {after_end} begun after an end; {unavailable} unavailable, \
+         {no_answer} without an answer, {odd} odd"
+    )
+}
+
+fn silence(report: &mut Report, world: &World, breaks: &[Break]) {
+    // The shortest cuts end before the node must have said anything.
+    let longer_than = u64::from(SILENT_MS_MAX) * MS;
+    let silences = silences(&lock(&world.journal.verifications), breaks, longer_than);
+    let never = silences.iter().filter(|silence| silence.is_none()).count();
+    let mut known: Vec<u64> = silences.iter().flatten().copied().collect();
+    known.sort_unstable();
+    if silences.is_empty() {
+        return;
+    }
+    report.none("cut-off nodes that never said that they cannot know", never);
+    let latest = percentile(&known, 1_000);
+    report.at_most_ms("cut-off node says that it cannot know", SILENT_MS_MAX, latest);
+    report.times("until a cut-off node says so", &known);
+}
+
+/// Revocations by what was broken meanwhile, and whether at the node that was asked.
+fn by_class(report: &mut Report, changes: &[Change], breaks: &[Break]) {
+    if breaks.is_empty() {
+        return;
+    }
+    let broken: Vec<String> =
+        classes(breaks).iter().map(|(class, count)| format!("{class} {count}")).collect();
+    report.figure("broken", broken.join(", "));
+    let mut classed: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let ends = changes.iter().filter(|one| one.act == Act::End && one.done == Done::Everywhere);
+    for end in ends {
+        let mut meanwhile =
+            breaks.iter().filter(|broken| broken.overlaps(end.invoked, end.returned));
+        let class = match (meanwhile.next(), meanwhile.next()) {
+            (None, _) => "nothing broken".to_owned(),
+            (Some(one), None) if one.node == Some(end.node) => {
+                format!("{}, asked there", one.class)
+            }
+            (Some(one), None) => one.class.to_owned(),
+            _ => "several broken".to_owned(),
+        };
+        classed.entry(class).or_default().push(end.returned - end.invoked);
+    }
+    for (class, mut times) in classed {
+        times.sort_unstable();
+        report.times(&format!("revocations, {class}"), &times);
+    }
+}
+
+fn times(changes: &[Change], wanted: impl Fn(&Change) -> bool) -> Vec<u64> {
+    let wanted = changes.iter().filter(|change| wanted(change));
+    let mut times: Vec<u64> = wanted.map(|change| change.returned - change.invoked).collect();
+    times.sort_unstable();
+    times
+}
