@@ -20,6 +20,10 @@ tidy *checks:
 bench *arguments:
     bench/run {{arguments}}
 
+# What clients of many nodes see while things break; `just history --scenario faults`.
+history *arguments:
+    history/run {{arguments}}
+
 # A running Keyway with a sample payments API and one credential of each kind.
 demo *arguments:
     cargo run --release -p keyway-server -- demo {{arguments}}

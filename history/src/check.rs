@@ -5,8 +5,8 @@ use crate::journal::{Break, Outcome, Secret, Verification};
 
 /// An accept that began after the end of its secret.
 pub(crate) struct Stale {
-    pub(crate) node: usize,
-    /// How long after.
+    pub(crate) accept: Verification,
+    /// How long after the end it began.
     pub(crate) late: u64,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn read(
         if let Some(over) = over.filter(|over| *over < asked.invoked) {
             found.after_end += 1;
             if asked.outcome == Outcome::Accepted {
-                found.stale.push(Stale { node: asked.node, late: asked.invoked - over });
+                found.stale.push(Stale { accept: *asked, late: asked.invoked - over });
             }
         }
         let live = secret.shown < asked.invoked
@@ -120,6 +120,23 @@ pub(crate) fn silences(
         during.map(|asked| asked.returned - cut.from).min()
     })
     .collect()
+}
+
+/// How long each node that was healed took to say yes or no again.
+pub(crate) fn recoveries(verifications: &[Verification], breaks: &[Break]) -> Vec<u64> {
+    let mut times: Vec<u64> = breaks
+        .iter()
+        .filter_map(|broken| {
+            let after = verifications.iter().filter(|asked| {
+                broken.node.is_none_or(|node| node == asked.node)
+                    && matches!(asked.outcome, Outcome::Accepted | Outcome::Refused)
+                    && asked.invoked >= broken.healed
+            });
+            after.map(|asked| asked.returned - broken.healed).min()
+        })
+        .collect();
+    times.sort_unstable();
+    times
 }
 
 /// The value below which so many thousandths of a sorted list are.

@@ -1,6 +1,6 @@
 //! The checker sees what is wrong, and only that.
 
-use crate::check::{Rule, percentile, read, silences};
+use crate::check::{Rule, percentile, read, recoveries, silences};
 use crate::journal::{Break, Door, Outcome, Secret, Verification};
 
 fn secret(shown: u64, ending: Option<u64>, ended: Option<u64>) -> Secret {
@@ -25,7 +25,8 @@ fn an_accept_that_began_after_the_answer_is_stale_and_one_that_ended_after_it_is
         asked(1, 36, 40, Outcome::Refused),
     ];
     let found = read(&secrets, &accepts, &[], Rule::Answered);
-    let stale: Vec<(usize, u64)> = found.stale.iter().map(|one| (one.node, one.late)).collect();
+    let stale: Vec<(usize, u64)> =
+        found.stale.iter().map(|one| (one.accept.node, one.late)).collect();
     assert_eq!((stale, found.after_end), (vec![(1, 5)], 2));
     assert_eq!(read(&secrets, &accepts, &[], Rule::Asked).stale.len(), 3);
 }
@@ -75,6 +76,19 @@ fn a_cut_off_node_is_timed_until_its_first_word_that_it_cannot_know() {
     ];
     assert_eq!(silences(&answers, &breaks, 50), [Some(38), None]);
     assert!(silences(&answers, &breaks, 500).is_empty());
+}
+
+#[test]
+fn a_healed_node_is_timed_until_it_says_yes_or_no_again() {
+    let breaks = [broken(Some(0), 100, 200, 300)];
+    let answers = [
+        asked(0, 190, 205, Outcome::Accepted),
+        asked(0, 210, 215, Outcome::Unavailable),
+        asked(1, 210, 215, Outcome::Accepted),
+        asked(0, 220, 230, Outcome::Refused),
+        asked(0, 240, 250, Outcome::Accepted),
+    ];
+    assert_eq!(recoveries(&answers, &breaks), [30]);
 }
 
 #[test]

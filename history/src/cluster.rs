@@ -43,8 +43,8 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts all of it.
     pub(crate) async fn start(plan: &Plan) -> Result<Self, Failure> {
-        let folder = std::env::temp_dir().join(format!("keyway-history-{}", std::process::id()));
-        let folder = Folder(folder.join(clock::now().to_string()));
+        let name = format!("keyway-history-{}-{}", std::process::id(), clock::now());
+        let folder = Folder(std::env::temp_dir().join(name));
         std::fs::create_dir_all(&folder.0)?;
         let scheme = folder.0.join("scheme.toml");
         std::fs::write(&scheme, SCHEME)?;

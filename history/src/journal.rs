@@ -81,6 +81,13 @@ pub(crate) struct Change {
     pub(crate) done: Done,
 }
 
+impl Change {
+    /// Whether it ended a secret everywhere.
+    pub(crate) fn is_end(&self) -> bool {
+        self.act == Act::End && self.done == Done::Everywhere
+    }
+}
+
 /// Something that was broken, from then until it had recovered.
 #[derive(Clone, Copy)]
 pub(crate) struct Break {

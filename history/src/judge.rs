@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::audit::Audit;
-use crate::check::{Findings, Rule, percentile, read, silences};
+use crate::check::{Findings, Rule, Stale, percentile, read, recoveries, silences};
 use crate::faults::classes;
 use crate::journal::{Act, Break, Change, Done, lock};
 use crate::plan::{Control, Plan, Scenario};
@@ -17,6 +17,7 @@ const SILENT_MS_MAX: u32 = 2_200;
 const PLAIN_P50_MS: u32 = 20;
 const PLAIN_P99_MS: u32 = 100;
 const FAULTS_P99_MS: u32 = 2_500;
+const STALE_SHOWN: usize = 5;
 const WHOLE_OK_PERCENT: f64 = 99.9;
 
 /// Reads the history of a world into a report.
@@ -29,26 +30,33 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
     if let Some(control) = plan.control.name() {
         let what = format!("stale accepts with the control {control}");
         report.claim(&what, "> 0", found.stale.len(), !found.stale.is_empty());
-        report.figure("the latest of them after the answer", shown_ms(found.latest()));
+        stale(&mut report, &found, &breaks);
         report.figure("verifications", counts(&found));
         return report;
     }
     every_scenario(&mut report, world, &found, audit);
+    stale(&mut report, &found, &breaks);
     let changes = lock(&world.journal.changes).clone();
-    let ends = times(&changes, |change| change.act == Act::End && change.done == Done::Everywhere);
+    let ends = times(&changes, Change::is_end);
     match scenario {
         Scenario::Plain => {
             report.at_most_ms("revocation, p50", PLAIN_P50_MS, percentile(&ends, 500));
             report.at_most_ms("revocation, p99", PLAIN_P99_MS, percentile(&ends, 990));
         }
         Scenario::Faults => {
-            report.at_most_ms("revocation, p99", FAULTS_P99_MS, percentile(&ends, 990));
+            // A call of a node that is stopped or cut off waits for that node, whatever it does.
+            let elsewhere = times(&changes, |change| {
+                let there = |one: &Break| one.touches(change.node, change.invoked, change.returned);
+                change.is_end() && !breaks.iter().any(there)
+            });
+            let what = "revocation at a node that is whole, p99";
+            report.at_most_ms(what, FAULTS_P99_MS, percentile(&elsewhere, 990));
             silence(&mut report, world, &breaks);
         }
         Scenario::Crashes | Scenario::Create | Scenario::Bulk => {}
     }
     report.times("revocations", &ends);
-    by_class(&mut report, &changes, &breaks);
+    by_class(&mut report, world, &changes, &breaks);
     let creates = |change: &Change| change.act == Act::Create && change.done == Done::Everywhere;
     report.times("creations", &times(&changes, creates));
     for (what, done) in [("answered as pending", Done::Pending), ("asked again", Done::Failed)] {
@@ -81,17 +89,36 @@ fn every_scenario(report: &mut Report, world: &World, found: &Findings, audit: &
         percent >= WHOLE_OK_PERCENT,
     );
     report.odd(&lock(&world.journal.odd));
-    if !found.stale.is_empty() {
-        report.figure("the latest stale accept after the answer", shown_ms(found.latest()));
-        let mut nodes: Vec<usize> = found.stale.iter().map(|stale| stale.node).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        report.figure("nodes with stale accepts", format!("{nodes:?}"));
-    }
     report.figure("verifications", counts(found));
     let asked = audit.ended + audit.kept;
     report
         .figure("answers in the end", format!("{asked}, of them {} on ended secrets", audit.ended));
+}
+
+/// The first stale accepts, with what was broken then.
+fn stale(report: &mut Report, found: &Findings, breaks: &[Break]) {
+    if !found.stale.is_empty() {
+        report.figure("the latest of them after the answer", shown_ms(found.latest()));
+    }
+    for Stale { accept, late } in found.stale.iter().take(STALE_SHOWN) {
+        let then = breaks.iter().filter(|one| one.overlaps(accept.invoked, accept.returned));
+        let then: Vec<String> = then
+            .map(|one| match one.node {
+                Some(node) => format!("node {node} {}", one.class),
+                None => one.class.to_owned(),
+            })
+            .collect();
+        let measured = format!(
+            "node {} at {}, secret {}, {} after the answer, answered in {}; broken: {}",
+            accept.node,
+            shown_ms(accept.invoked),
+            accept.secret,
+            shown_ms(*late),
+            shown_ms(accept.returned - accept.invoked),
+            then.join(", ")
+        );
+        report.figure("stale accept", measured);
+    }
 }
 
 fn counts(found: &Findings) -> String {
@@ -119,15 +146,17 @@ fn silence(report: &mut Report, world: &World, breaks: &[Break]) {
 }
 
 /// Revocations by what was broken meanwhile, and whether at the node that was asked.
-fn by_class(report: &mut Report, changes: &[Change], breaks: &[Break]) {
+fn by_class(report: &mut Report, world: &World, changes: &[Change], breaks: &[Break]) {
     if breaks.is_empty() {
         return;
     }
     let broken: Vec<String> =
         classes(breaks).iter().map(|(class, count)| format!("{class} {count}")).collect();
     report.figure("broken", broken.join(", "));
+    let healed = recoveries(&lock(&world.journal.verifications), breaks);
+    report.times("until a healed node says yes or no", &healed);
     let mut classed: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    let ends = changes.iter().filter(|one| one.act == Act::End && one.done == Done::Everywhere);
+    let ends = changes.iter().filter(|change| change.is_end());
     for end in ends {
         let mut meanwhile =
             breaks.iter().filter(|broken| broken.overlaps(end.invoked, end.returned));

@@ -18,6 +18,8 @@ mod load;
 mod node;
 mod plan;
 mod proxy;
+#[cfg(test)]
+mod proxy_tests;
 mod report;
 mod wire;
 mod world;

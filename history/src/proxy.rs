@@ -104,9 +104,11 @@ async fn connection(near: TcpStream, to: SocketAddr, seen: watch::Receiver<State
     let requests = pump(near_in, far_out, seen.clone(), Direction::Requests);
     let replies = pump(far_in, near_out, seen, Direction::Replies);
     tokio::select! {
+        // The cut comes first: what is held must not slip out in the instant of the healing.
+        biased;
+        _ = cut.wait_for(|state| state.cuts != cuts) => {}
         // Either side's end is passed on; the other direction goes on until its own.
         _ = async { tokio::join!(requests, replies) } => {}
-        _ = cut.wait_for(|state| state.cuts != cuts) => {}
     }
 }
 
