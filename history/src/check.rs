@@ -107,8 +107,14 @@ pub(crate) fn silences(
     breaks: &[Break],
     longer_than: u64,
 ) -> Vec<Option<u64>> {
+    // A cut counts if the node was asked at a time when it had to know.
     let cuts = breaks.iter().filter(|broken| {
-        broken.cut_off && broken.healed - broken.from.min(broken.healed) > longer_than
+        let asked = |one: &Verification| {
+            Some(one.node) == broken.node
+                && broken.from + longer_than <= one.invoked
+                && one.returned <= broken.healed
+        };
+        broken.cut_off && verifications.iter().any(asked)
     });
     cuts.map(|cut| {
         let during = verifications.iter().filter(|asked| {

@@ -71,10 +71,11 @@ fn a_cut_off_node_is_timed_until_its_first_word_that_it_cannot_know() {
         asked(0, 90, 99, Outcome::Unavailable),
         asked(0, 120, 125, Outcome::Accepted),
         asked(0, 130, 140, Outcome::Unavailable),
-        asked(0, 131, 138, Outcome::Unavailable),
+        asked(0, 151, 158, Outcome::Unavailable),
+        asked(1, 160, 161, Outcome::Accepted),
         asked(1, 210, 220, Outcome::Unavailable),
     ];
-    assert_eq!(silences(&answers, &breaks, 50), [Some(38), None]);
+    assert_eq!(silences(&answers, &breaks, 50), [Some(40), None]);
     assert!(silences(&answers, &breaks, 500).is_empty());
 }
 

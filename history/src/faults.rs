@@ -40,7 +40,8 @@ const ON_POSTGRES: [Fault; 7] = [
 ];
 const ON_SQLITE: [Fault; 2] = [Fault::Stopped, Fault::Killed];
 
-const BROKEN_MS: (usize, usize) = (1_000, 5_000);
+const STOPPED_MS: (usize, usize) = (1_000, 5_000);
+const CUT_MS: (usize, usize) = (1_000, 6_000);
 const BETWEEN_MS: (usize, usize) = (1_000, 3_500);
 const DELAY_MS: (usize, usize) = (20, 200);
 const DOWN_MS: (usize, usize) = (0, 2_000);
@@ -79,7 +80,7 @@ impl Fault {
     }
 }
 
-/// Breaks nodes until the work is over.
+/// Breaks nodes until all lives have ended.
 pub(crate) async fn break_nodes(
     world: Arc<World>,
     work: Arc<Work>,
@@ -89,7 +90,7 @@ pub(crate) async fn break_nodes(
     let faults: &[Fault] = if world.cluster.postgres.is_some() { &ON_POSTGRES } else { &ON_SQLITE };
     // Each kind once in each round, in an order of its own.
     let mut round: Vec<Fault> = Vec::new();
-    while !work.is_over() {
+    while !work.is_lived() {
         sleep(chance.between_ms(BETWEEN_MS.0, BETWEEN_MS.1)).await;
         if round.is_empty() {
             round.extend_from_slice(faults);
@@ -111,11 +112,11 @@ async fn break_one(world: &World, fault: Fault, chance: &mut Chance) -> Result<(
         node.ready().await?;
     } else if fault == Fault::Stopped {
         node.pause();
-        sleep(chance.between_ms(BROKEN_MS.0, BROKEN_MS.1)).await;
+        sleep(chance.between_ms(STOPPED_MS.0, STOPPED_MS.1)).await;
         node.resume();
     } else if let (Some(proxy), Some((requests, replies))) = (&node.proxy, fault.flows(chance)) {
         proxy.set(requests, replies);
-        sleep(chance.between_ms(BROKEN_MS.0, BROKEN_MS.1)).await;
+        sleep(chance.between_ms(CUT_MS.0, CUT_MS.1)).await;
         let at = now();
         proxy.heal(!fault.cuts_off() || chance.percent(60));
         world.journal.healed(number, at);

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
+use crate::Failure;
 use crate::chance::Chance;
 use crate::journal::{Act, Door};
 use crate::plan::Plan;
@@ -24,6 +25,8 @@ const ROTATED_PERCENT: usize = 30;
 const KEPT_PERCENT: usize = 3;
 /// Between the starts of lives.
 const APART: Duration = Duration::from_millis(30);
+/// For this long secrets are presented after the last one ended.
+const GOES_ON: Duration = Duration::from_secs(2);
 const HELD_MS: (usize, usize) = (0, 200);
 
 /// How much is to be done, and how fast.
@@ -32,6 +35,8 @@ pub(crate) struct Work {
     begun: AtomicUsize,
     since: Instant,
     every: Duration,
+    /// Whether all lives have ended, and whether the clients are to end as well.
+    lived: AtomicBool,
     over: AtomicBool,
 }
 
@@ -39,7 +44,8 @@ impl Work {
     pub(crate) fn new(ends: usize, rate: usize) -> Arc<Self> {
         let every = Duration::from_secs(1) / u32::try_from(rate).unwrap_or(u32::MAX);
         let (left, begun) = (AtomicUsize::new(ends), AtomicUsize::new(0));
-        Arc::new(Self { left, begun, since: Instant::now(), every, over: AtomicBool::new(false) })
+        let (lived, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { left, begun, since: Instant::now(), every, lived, over })
     }
 
     /// Lets no more begin.
@@ -47,8 +53,9 @@ impl Work {
         self.left.store(0, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
+    /// Whether all lives have ended.
+    pub(crate) fn is_lived(&self) -> bool {
+        self.lived.load(Ordering::Relaxed)
     }
 
     fn is_left(&self) -> bool {
@@ -68,8 +75,13 @@ impl Work {
     }
 }
 
-/// Runs the load until the work is done; clients go on a little longer.
-pub(crate) async fn run(world: &Arc<World>, plan: &Plan, work: &Arc<Work>) {
+/// Runs the load until the work is done and the breaker has ended; clients go on a little longer.
+pub(crate) async fn run(
+    world: &Arc<World>,
+    plan: &Plan,
+    work: &Arc<Work>,
+    breaker: JoinHandle<Result<(), Failure>>,
+) -> Result<(), Failure> {
     let mut clients = JoinSet::new();
     let connections = world.cluster.nodes.len() * CLIENTS;
     let pace = Duration::from_secs(1) * u32::try_from(connections).unwrap_or(1)
@@ -92,10 +104,13 @@ pub(crate) async fn run(world: &Arc<World>, plan: &Plan, work: &Arc<Work>) {
         });
     }
     lives.join_all().await;
-    sleep(Duration::from_secs(2)).await;
+    work.lived.store(true, Ordering::Relaxed);
+    let broken = breaker.await?;
+    sleep(GOES_ON).await;
     work.over.store(true, Ordering::Relaxed);
     clients.join_all().await;
     world.settled().await;
+    broken
 }
 
 fn part(number: usize) -> u64 {
@@ -114,7 +129,7 @@ async fn client(
     sleep(pace.mul_f64(f64::from(u32::try_from(chance.below(100)).unwrap_or(0)) / 100.0)).await;
     let mut ticks = interval(pace);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !work.is_over() {
+    while !work.over.load(Ordering::Relaxed) {
         ticks.tick().await;
         if let Some(secret) = world.journal.pick(&mut chance) {
             world.verify(secret, node).await;

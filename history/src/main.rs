@@ -114,6 +114,5 @@ async fn load(plan: &Plan, scenario: Scenario, world: &Arc<World>) -> Result<(),
             _ => Ok(()),
         }
     });
-    load::run(world, plan, &work).await;
-    breaker.await?
+    load::run(world, plan, &work, breaker).await
 }
