@@ -8,7 +8,7 @@ use keyway_secret::{OsEntropy, RootKey};
 use keyway_testbed::Postgres;
 use serde_json::{Value, json};
 
-use crate::node::{Node, Setting, command};
+use crate::node::{Node, Setting, run};
 use crate::plan::Plan;
 use crate::proxy::Proxy;
 use crate::wire::request;
@@ -55,7 +55,7 @@ impl Cluster {
         if let Some(postgres) = &postgres {
             postgres.create_database(DATABASE);
             let url = postgres.url(DATABASE);
-            command(&setting, &folder.0.join("owner"), &["migrate", "--database", &url])?;
+            run(&setting, &["migrate", "--database", &url])?;
         }
         let nodes = make_nodes(plan, &folder.0, postgres.as_ref()).await?;
         for node in &nodes {
@@ -63,7 +63,11 @@ impl Cluster {
             node.ready().await?;
         }
         let first = nodes.first().ok_or("there is no node")?;
-        let made = command(&setting, &first.data(), &["tokens", "create", "--name", "history"])?;
+        let data = first.data();
+        let data = data.to_str().ok_or("a temporary folder whose name is not text")?;
+        let made =
+            run(&setting, &["tokens", "create", "--name", "history", "--json", "--data", data])?;
+        let made: Value = serde_json::from_str(&made)?;
         let token = made["secret"]["token"].as_str().ok_or("no operator token was shown")?;
         let token = token.to_owned();
         Ok(Self { nodes, postgres, setting, token, _folder: folder })

@@ -47,6 +47,8 @@ const DELAY_MS: (usize, usize) = (20, 200);
 const DOWN_MS: (usize, usize) = (0, 2_000);
 /// Between restarts of the database.
 const CRASHES_MS: (usize, usize) = (2_000, 5_000);
+/// Of a hundred restarts: those before which the database is stopped for a while.
+const STOPPED_PERCENT: usize = 25;
 
 impl Fault {
     fn class(self) -> &'static str {
@@ -136,6 +138,9 @@ pub(crate) async fn break_database(
     let mut chance = Chance::new(seed, 4_000_000);
     for _ in 0..crashes {
         sleep(chance.between_ms(CRASHES_MS.0, CRASHES_MS.1)).await;
+        if chance.percent(STOPPED_PERCENT) {
+            stop_database(&world, &mut chance).await;
+        }
         let number = world.journal.broken("database restarted", None, false);
         if world.cluster.postgres.is_some() {
             let world = Arc::clone(&world);
@@ -153,6 +158,17 @@ pub(crate) async fn break_database(
     sleep(Duration::from_secs(2)).await;
     work.finish();
     Ok(())
+}
+
+/// Stops the clock of the database: nothing is lost, and nothing is answered.
+async fn stop_database(world: &World, chance: &mut Chance) {
+    let Some(postgres) = &world.cluster.postgres else { return };
+    let number = world.journal.broken("database stopped", None, false);
+    postgres.pause();
+    sleep(chance.between_ms(STOPPED_MS.0, STOPPED_MS.1)).await;
+    postgres.resume();
+    world.journal.healed(number, now());
+    sleep(chance.between_ms(CRASHES_MS.0, CRASHES_MS.1)).await;
 }
 
 /// How often each class was broken.

@@ -56,6 +56,12 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
         Scenario::Crashes | Scenario::Create | Scenario::Bulk => {}
     }
     report.times("revocations", &ends);
+    let mut whole: Vec<u64> = lock(&world.journal.secrets)
+        .iter()
+        .filter_map(|secret| Some(secret.ended? - secret.ending?))
+        .collect();
+    whole.sort_unstable();
+    report.times("ends with all that was asked again", &whole);
     by_class(&mut report, world, &changes, &breaks);
     let creates = |change: &Change| change.act == Act::Create && change.done == Done::Everywhere;
     report.times("creations", &times(&changes, creates));

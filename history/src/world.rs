@@ -105,6 +105,8 @@ impl World {
             let at = now();
             let (done, made) = match reply {
                 Ok(reply) if reply.status < 300 => made(&reply, at),
+                // Another try may be under way; an end may be asked for as often as one likes.
+                Ok(reply) if reply.status == 409 && act == Act::End => (Done::Failed, None),
                 Ok(reply) if reply.status < 500 => {
                     self.journal.odd(format!("node {node} to {path}: {}", reply.text()));
                     return None;
