@@ -124,6 +124,8 @@ pub(crate) struct Journal {
     pub(crate) breaks: Mutex<Vec<Break>>,
     /// Answers that nobody expected, the first few.
     pub(crate) odd: Mutex<Vec<String>>,
+    /// How late this process woke, each time.
+    pub(crate) late: Mutex<Vec<u64>>,
     worth: Mutex<Worth>,
 }
 

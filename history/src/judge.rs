@@ -64,6 +64,9 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
     report.times("ends with all that was asked again", &whole);
     by_class(&mut report, world, &changes, &breaks);
     let creates = |change: &Change| change.act == Act::Create && change.done == Done::Everywhere;
+    let mut late = lock(&world.journal.late).clone();
+    late.sort_unstable();
+    report.times("the checker itself wakes late by", &late);
     report.times("creations", &times(&changes, creates));
     for (what, done) in [("answered as pending", Done::Pending), ("asked again", Done::Failed)] {
         report.figure(

@@ -9,11 +9,11 @@ use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
-use crate::Failure;
 use crate::chance::Chance;
-use crate::journal::{Act, Door};
+use crate::journal::{Act, Door, lock};
 use crate::plan::Plan;
 use crate::world::World;
+use crate::{Failure, clock};
 
 /// Lives that go on side by side.
 const LIVES: usize = 64;
@@ -27,6 +27,7 @@ const KEPT_PERCENT: usize = 3;
 const APART: Duration = Duration::from_millis(30);
 /// For this long secrets are presented after the last one ended.
 const GOES_ON: Duration = Duration::from_secs(2);
+const WAKES_EVERY: Duration = Duration::from_millis(20);
 const HELD_MS: (usize, usize) = (0, 200);
 
 /// How much is to be done, and how fast.
@@ -91,6 +92,7 @@ pub(crate) async fn run(
         let chance = Chance::new(plan.seed, 1_000_000 + part(number));
         clients.spawn(client(world, work, number / CLIENTS, pace, chance));
     }
+    clients.spawn(wake(Arc::clone(world), Arc::clone(work)));
     let mut lives = JoinSet::new();
     for number in 0..LIVES {
         let (world, work) = (Arc::clone(world), Arc::clone(work));
@@ -115,6 +117,16 @@ pub(crate) async fn run(
 
 fn part(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+/// Notes how late this process wakes: what it measures cannot be finer than that.
+async fn wake(world: Arc<World>, work: Arc<Work>) {
+    while !work.over.load(Ordering::Relaxed) {
+        let due = Instant::now() + WAKES_EVERY;
+        sleep_until(due).await;
+        let late = clock::nanoseconds(due.elapsed());
+        lock(&world.journal.late).push(late);
+    }
 }
 
 /// A client of one node, which asks at its pace.
