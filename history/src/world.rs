@@ -19,6 +19,10 @@ const VERIFIED_WITHIN: Duration = Duration::from_secs(8);
 const CHANGED_WITHIN: Duration = Duration::from_secs(10);
 /// A change that fails this long is given up.
 const CHANGE_MAX: Duration = Duration::from_secs(90);
+/// Of a hundred clients that end something: those that give up soon and ask another node, while the
+/// first one still waits for all.
+const IMPATIENT_PERCENT: usize = 20;
+const IMPATIENT_WITHIN: Duration = Duration::from_millis(300);
 const AGAIN_AFTER_MS: (usize, usize) = (20, 100);
 
 /// The nodes, their history and the merchants.
@@ -87,7 +91,7 @@ impl World {
     }
 
     /// Makes a change at any node, and asks again at any until it is made. The same idempotency key
-    /// goes with each try, so that it is made once.
+    /// goes with each try, so that it is made once; a revocation may do without.
     pub(crate) async fn change(
         &self,
         act: Act,
@@ -96,12 +100,16 @@ impl World {
         chance: &mut Chance,
     ) -> Option<Made> {
         let key = format!("{:x}-{:x}", now(), chance.below(usize::MAX));
-        let bytes = self.cluster.request(path, &[("idempotency-key", &key)], body);
+        let mut bytes = self.cluster.request(path, &[("idempotency-key", &key)], body);
+        let mut within = CHANGED_WITHIN;
+        if act == Act::End && chance.percent(IMPATIENT_PERCENT) {
+            within = IMPATIENT_WITHIN;
+        }
         let since = now();
         while now() - since < nanoseconds(CHANGE_MAX) {
             let node = chance.below(self.cluster.nodes.len());
             let invoked = now();
-            let reply = self.cluster.nodes[node].public.ask(&bytes, CHANGED_WITHIN).await;
+            let reply = self.cluster.nodes[node].public.ask(&bytes, within).await;
             let at = now();
             let (done, made) = match reply {
                 Ok(reply) if reply.status < 300 => made(&reply, at),
@@ -116,6 +124,11 @@ impl World {
             lock(&self.journal.changes).push(Change { act, node, invoked, returned: at, done });
             if made.is_some() {
                 return made;
+            }
+            within = CHANGED_WITHIN;
+            // What is ended already must still be waited for, also when it is asked for anew.
+            if path.ends_with("/revoke") && chance.percent(50) {
+                bytes = self.cluster.request(path, &[], body);
             }
             sleep(chance.between_ms(AGAIN_AFTER_MS.0, AGAIN_AFTER_MS.1)).await;
         }
