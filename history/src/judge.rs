@@ -128,7 +128,7 @@ fn stale(report: &mut Report, found: &Findings, breaks: &[Break]) {
             accept.secret,
             shown_ms(*late),
             shown_ms(accept.returned - accept.invoked),
-            then.join(", ")
+            if then.is_empty() { "nothing".to_owned() } else { then.join(", ") }
         );
         report.figure("stale accept", measured);
     }
