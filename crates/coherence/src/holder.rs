@@ -1,14 +1,20 @@
 //! What a node knows of its own lease. It believes less than the database would grant.
 
+use std::collections::VecDeque;
+
 use crate::chain::Position;
 use crate::terms::Terms;
 use crate::time::Boot;
+
+/// How many entries back a head is recognised. A renewal whose head is older is made again.
+const RECENT_MAX: usize = 1_024;
 
 /// A node's own lease, and how far the node has applied the log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Holder {
     terms: Terms,
-    applied: Position,
+    /// What was applied last, the latest at the end; never empty.
+    recent: VecDeque<Position>,
     valid_until: Boot,
     waiting: Option<Waiting>,
     /// How often everything before came to count for nothing.
@@ -20,7 +26,7 @@ pub struct Holder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Waiting {
     sent: Boot,
-    head: i64,
+    head: Position,
 }
 
 /// A renewal on its way. It counts from before it was sent: how long the database had it, and how
@@ -35,12 +41,19 @@ pub struct Renewal {
 impl Holder {
     /// A node that has loaded the index as of `applied`, and has no lease yet.
     pub fn new(terms: Terms, applied: Position) -> Self {
-        Self { terms, applied, valid_until: Boot::ZERO, waiting: None, losses: 0, left: false }
+        Self {
+            terms,
+            recent: VecDeque::from([applied]),
+            valid_until: Boot::ZERO,
+            waiting: None,
+            losses: 0,
+            left: false,
+        }
     }
 
     /// How far the node has applied the log: what a lease and an acknowledgement carry.
     pub fn position(&self) -> Position {
-        self.applied
+        *self.recent.back().expect("something was applied last")
     }
 
     /// When the lease is over: what every verification compares with.
@@ -67,25 +80,31 @@ impl Holder {
     }
 
     /// Starts a renewal. Call it before anything is sent.
-    pub fn begin(&mut self, sent: Boot) -> Renewal {
+    pub fn begin(&self, sent: Boot) -> Renewal {
         Renewal { sent, losses: self.losses }
     }
 
     /// The lease was written and committed, and a later snapshot had the log end at `head`.
     ///
     /// Later is what makes it safe. Either a change is in the head, and then it is applied before
-    /// the lease counts; or it came after, and then its waiter sees this lease.
-    pub fn kept(&mut self, renewal: Renewal, head: i64) {
+    /// the lease counts; or it came after, and then its waiter sees this lease. The nonce of the
+    /// head tells whether it is the same log: behind a pooler, a renewal may reach a database that
+    /// has lost what the node has applied, and has given those numbers to other changes.
+    pub fn kept(&mut self, renewal: Renewal, head: Position) {
         if self.left || renewal.losses != self.losses {
             return;
         }
-        if self.applied.seq >= head {
-            self.extend(renewal.sent);
+        if head.seq > self.position().seq {
+            let latest = self.waiting.is_none_or(|waiting| waiting.sent < renewal.sent);
+            if latest {
+                self.waiting = Some(Waiting { sent: renewal.sent, head });
+            }
             return;
         }
-        let latest = self.waiting.is_none_or(|waiting| waiting.sent < renewal.sent);
-        if latest {
-            self.waiting = Some(Waiting { sent: renewal.sent, head });
+        match self.recent.iter().rev().find(|position| position.seq == head.seq) {
+            Some(position) if *position == head => self.extend(renewal.sent),
+            Some(_) => self.lost(),
+            None => {}
         }
     }
 
@@ -98,20 +117,23 @@ impl Holder {
         self.losses += 1;
     }
 
-    /// The index now has everything up to `position`.
+    /// The index now has the next entry of the log, at `position`.
     pub fn applied(&mut self, position: Position) {
-        assert!(position.seq >= self.applied.seq, "the log is applied in order");
-        self.applied = position;
-        if let Some(waiting) = self.waiting.filter(|waiting| position.seq >= waiting.head) {
+        assert!(position.seq == self.position().seq + 1, "the log is applied entry by entry");
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(position);
+        if let Some(waiting) = self.waiting.filter(|waiting| position.seq == waiting.head.seq) {
             self.waiting = None;
-            self.extend(waiting.sent);
+            self.kept(Renewal { sent: waiting.sent, losses: self.losses }, waiting.head);
         }
     }
 
     /// The index was loaded anew as of `position`, which may be of another history.
     pub fn reloaded(&mut self, position: Position) {
         self.lost();
-        self.applied = position;
+        self.recent = VecDeque::from([position]);
     }
 
     /// The node stops: it accepts nothing from here on. Its row may be deleted after this.

@@ -9,7 +9,7 @@
 //! 1. The instant of [`Holder::begin`] is taken before the lease is sent.
 //! 2. A lease is written only if its position is in the log of this very database, and is committed
 //!    before the head is read. The head is read in a later snapshot.
-//! 3. The index is changed before [`Holder::applied`] is called, and that before the node
+//! 3. The index is changed, entry by entry, before [`Holder::applied`] is called, and that before the node
 //!    acknowledges.
 //! 4. No renewal is begun unless [`Holder::may_renew`].
 //! 5. A verification compares its clock with [`Holder::valid_until`] first, and reads the index

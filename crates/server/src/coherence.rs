@@ -127,7 +127,7 @@ impl Node {
             app: Arc::downgrade(app),
             state: Mutex::new(State {
                 holder: Holder::new(terms, applied),
-                inc: 1,
+                inc: 0,
                 has_row: false,
             }),
             applied: AtomicI64::new(applied.seq),

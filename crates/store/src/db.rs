@@ -117,7 +117,8 @@ impl<'c> Tx<'c> {
     pub(crate) fn lock(&self) -> &'static str {
         match self.locking {
             Locking::None => "",
-            Locking::Rows => "FOR UPDATE",
+            // Not FOR UPDATE: a row that refers to this one may be added meanwhile.
+            Locking::Rows => "FOR NO KEY UPDATE",
         }
     }
 
@@ -125,7 +126,7 @@ impl<'c> Tx<'c> {
     pub(crate) fn lock_unclaimed(&self) -> &'static str {
         match self.locking {
             Locking::None => "",
-            Locking::Rows => "FOR UPDATE SKIP LOCKED",
+            Locking::Rows => "FOR NO KEY UPDATE SKIP LOCKED",
         }
     }
 }

@@ -53,6 +53,14 @@ fn text(node: NodeId) -> Value {
     format!("{:032x}", node.0).into()
 }
 
+/// Which of the database's histories this is: it changes when a standby takes over, also when no
+/// entry of the log shows it.
+pub fn timeline(tx: &mut Tx<'_>) -> Result<String, DbError> {
+    let sql = "SELECT CAST(substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS TEXT)";
+    let found = tx.first(sql, &[], |row| Ok(row.text(0)?.to_owned()))?;
+    found.ok_or_else(|| DbError::broken("the database has no timeline"))
+}
+
 /// What the database's clock says.
 pub fn database_time(tx: &mut Tx<'_>) -> Result<Time, DbError> {
     let now = tx.first(&format!("SELECT {CLOCK}"), &[], |row| Ok(Time(row.integer(0)?)))?;
@@ -74,6 +82,7 @@ pub fn take(
          ON CONFLICT (node) DO UPDATE SET inc = excluded.inc, renew_no = 0,
              applied = excluded.applied, began_at = excluded.began_at,
              renewed_at = excluded.renewed_at
+         WHERE node_lease.inc < excluded.inc
          RETURNING renewed_at",
         is_history("$3", "$4")
     );

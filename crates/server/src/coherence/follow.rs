@@ -59,9 +59,13 @@ fn keep_up(node: &Node, app: &App, line: &mut Line) -> Result<(), DbError> {
         let from = lock(&node.state).holder.position();
         match line.read(|tx| step(node, app, tx, from))? {
             Step::Done => break,
-            Step::At(position) => {
+            Step::Through(positions) => {
                 let mut state = lock(&node.state);
-                state.holder.applied(position);
+                let mut position = from;
+                for each in positions {
+                    state.holder.applied(each);
+                    position = each;
+                }
                 node.publish(&state);
                 node.applied.store(position.seq, Ordering::Release);
                 node.head.fetch_max(position.seq, Ordering::AcqRel);
@@ -97,7 +101,8 @@ pub(super) fn acknowledge(node: &Node, line: &mut Line) -> Result<(), DbError> {
 
 enum Step {
     Done,
-    At(Position),
+    /// The index has these now.
+    Through(Vec<Position>),
     Broken,
 }
 
@@ -105,10 +110,14 @@ enum Step {
 fn step(node: &Node, app: &App, tx: &mut Tx<'_>, from: Position) -> Result<Step, DbError> {
     let entries = changes::after(tx, from.seq, ENTRIES)?;
     let mut at = from;
+    let mut through = Vec::with_capacity(entries.len());
     for entry in &entries {
         let position = entry.position;
         match chain::next(at, position.seq, position.nonce, entry.prev) {
-            Next::Take => at = position,
+            Next::Take => {
+                through.push(position);
+                at = position;
+            }
             Next::Old => {}
             // An entry that is gone was forgotten: this node was away for longer than any is kept.
             Next::Gap | Next::Broken => return Ok(Step::Broken),
@@ -118,7 +127,7 @@ fn step(node: &Node, app: &App, tx: &mut Tx<'_>, from: Position) -> Result<Step,
         return Ok(Step::Done);
     }
     apply(node, app, tx, (from.seq, at.seq), &entries)?;
-    Ok(Step::At(at))
+    Ok(Step::Through(through))
 }
 
 fn apply(

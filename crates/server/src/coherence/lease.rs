@@ -135,6 +135,10 @@ fn renew(node: &Node, line: &mut Line) -> Result<Renewed, DbError> {
             node.wake.follow.notify_one();
             return Ok(Renewed::Waits);
         }
+        if !state.has_row {
+            // A take that arrives late must not undo a later one.
+            state.inc += 1;
+        }
         let renewal = state.holder.begin(boot());
         (renewal, state.inc, state.has_row, state.holder.position())
     };
@@ -155,7 +159,7 @@ fn renew(node: &Node, line: &mut Line) -> Result<Renewed, DbError> {
     node.head.store(head.seq, Ordering::Release);
     let mut state = lock(&node.state);
     state.has_row = true;
-    state.holder.kept(renewal, head.seq);
+    state.holder.kept(renewal, head);
     node.publish(&state);
     if !state.holder.may_renew() {
         node.wake.follow.notify_one();
@@ -173,7 +177,6 @@ fn lost(
         let mut state = lock(&node.state);
         state.holder.lost();
         state.has_row = false;
-        state.inc += 1;
         node.publish(&state);
     }
     node.figures.lost.fetch_add(1, Ordering::Relaxed);

@@ -100,6 +100,7 @@ pub(super) fn run(node: &Arc<Node>) {
     observer.distrust(boot());
     let mut waits: Vec<Wait> = Vec::new();
     let mut made = 0;
+    let mut timeline = String::new();
     let mut was_well = true;
     while !node.stops() {
         let tick = if waits.is_empty() { TICK } else { BUSY_TICK };
@@ -114,7 +115,7 @@ pub(super) fn run(node: &Arc<Node>) {
             made = line.made();
             observer.forget();
         }
-        match look(node, &mut line, &mut observer, &mut waits) {
+        match look(node, &mut line, &mut observer, &mut timeline, &mut waits) {
             Ok(()) => was_well = true,
             Err(error) => {
                 if was_well {
@@ -132,14 +133,24 @@ fn look(
     node: &Node,
     line: &mut Line,
     observer: &mut Observer,
+    timeline: &mut String,
     waits: &mut Vec<Wait>,
 ) -> Result<(), DbError> {
     let positions: Vec<Position> = waits.iter().map(|wait| wait.position).collect();
-    let (rows, held) = line.read(|tx| {
+    let (rows, held, found) = line.read(|tx| {
         let rows: Vec<_> = leases::all(tx)?.into_iter().map(|kept| kept.lease).collect();
-        Ok((rows, changes::which_hold(tx, &positions)?))
+        Ok((rows, changes::which_hold(tx, &positions)?, leases::timeline(tx)?))
     })?;
     let received = boot();
+    if found != *timeline {
+        if !timeline.is_empty() {
+            tracing::warn!(
+                "another server has taken over: leases that it may have lost are waited for"
+            );
+            observer.distrust(received);
+        }
+        *timeline = found;
+    }
     observer.look(&rows, received);
     let mut over = Vec::new();
     let mut least = rows.len();
