@@ -24,7 +24,7 @@ const WHOLE_OK_PERCENT: f64 = 99.9;
 pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audit) -> Report {
     let engine = if plan.sqlite { "SQLite" } else { "PostgreSQL" };
     let about = format!("{} nodes on {engine}, seed {}", plan.nodes, plan.seed);
-    let mut report = Report::new(scenario.name(), about);
+    let mut report = Report::new(scenario.name(), about, plan.bars);
     let breaks = lock(&world.journal.breaks).clone();
     let found = findings(world, plan, &breaks);
     if let Some(control) = plan.control.name() {
@@ -95,7 +95,7 @@ fn every_scenario(report: &mut Report, world: &World, found: &Findings, audit: &
     let percent = found.whole_ok_percent();
     let bar = format!(">= {WHOLE_OK_PERCENT} %");
     let measured = format!("{percent:.3} % of {}", found.whole);
-    report.claim(
+    report.measured(
         "good answers where nothing is broken",
         &bar,
         measured,

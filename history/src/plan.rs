@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     /// The route that revokes all of an account, after the account's own path.
     pub(crate) bulk_route: String,
     pub(crate) json: bool,
+    /// Whether what depends on the machine is judged.
+    pub(crate) bars: bool,
 }
 
 /// What is run.
@@ -80,6 +82,7 @@ Usage: history/run [OPTION…]
   --control NAME        no-wait, ttl-cache, notify-only (nodes) or early (checker): stale accepts
                         must be found
   --bulk-route PATH     after /v1/accounts/ID (default: /credentials/revoke-all)
+  --no-bars             only tell what depends on the machine: times, and answers in time
   --json                for programs
   --keyway PATH         the binary";
 
@@ -122,6 +125,7 @@ impl Plan {
                 "--control" => plan.control = named(&CONTROLS, value()?)?,
                 "--bulk-route" => value()?.clone_into(&mut plan.bulk_route),
                 "--json" => plan.json = true,
+                "--no-bars" => plan.bars = false,
                 other => return Err(format!("`{other}` is no option\n{USAGE}").into()),
             }
         }
@@ -153,6 +157,7 @@ impl Default for Plan {
             control: Control::None,
             bulk_route: "/credentials/revoke-all".to_owned(),
             json: false,
+            bars: true,
         }
     }
 }

@@ -156,7 +156,10 @@ async fn deliver(
     direction: Direction,
 ) {
     while let Some((due, packet)) = queue.recv().await {
-        tokio::time::sleep_until(due).await;
+        // A timer is good to the millisecond: also one that is over already would be waited for.
+        if due > Instant::now() {
+            tokio::time::sleep_until(due).await;
+        }
         if seen.wait_for(|state| state.of(direction) != Flow::Hold).await.is_err() {
             return;
         }

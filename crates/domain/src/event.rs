@@ -53,6 +53,7 @@ kinds! {
     RolledBack = "api_key.rolled_back", "A rotation was undone: the new secret ended, the previous one is current.";
     Updated = "api_key.updated", "A credential's name, grant, addresses, limit or expiry changed.";
     Revoked = "api_key.revoked", "A credential was revoked.";
+    RevokedTogether = "account.credentials_revoked", "Many credentials of an account were revoked at once.";
     HistoryRestored = "api_key.history_restored", "What the database had lost of a credential was put back.";
     Deleted = "api_key.deleted", "A credential was deleted.";
     OwnerChanged = "api_key.owner_changed", "A credential was put into another person's care.";

@@ -1,8 +1,11 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
+mod following;
+
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -16,16 +19,17 @@ use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
-use keyway_store::{
-    Change, Db, DbError, Follower, Position, Rules, Tx, changes, credentials, due, settings,
-};
+use keyway_store::{Change, Db, DbError, Position, Rules, Tx, changes, credentials, due, settings};
 use tokio::sync::Notify;
+
+use following::Following;
 
 use crate::alerts::Watch;
 use crate::clock::Clock;
 use crate::coherence::{Node, Start};
 use crate::commands::imports::IMPORTED;
 use crate::commands::{Moment, Order};
+use crate::denied::Denied;
 use crate::mail::Post;
 use crate::outbound::{Outbound, SystemResolver, Unusable};
 use crate::passwords::Passwords;
@@ -82,6 +86,8 @@ pub struct App {
     pub turns: Turns,
     /// Calls what merchants typed; or why nothing can be called.
     pub outbound: Result<Outbound, Unusable>,
+    /// What the operator of this machine denies.
+    pub denied: Denied,
     /// What is usual, of credentials that are busy.
     pub watch: Watch,
     /// Refusals that are still to be written down. Kept here first: who signs in must not be able to
@@ -140,6 +146,8 @@ pub struct Site {
     pub webhook_http: bool,
     /// Proxies whose word on where a request comes from is taken (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpNet>,
+    /// The file of what the operator of this machine denies.
+    pub denied_file: Option<PathBuf>,
     /// Where the public listener is bound, once it is.
     pub bound: OnceLock<SocketAddr>,
 }
@@ -230,6 +238,7 @@ impl App {
         let app = Arc::new(Self {
             outbound,
             watch: Watch::default(),
+            denied: Denied::in_file(site.denied_file.clone()),
             refused: Mutex::default(),
             telling: ArcSwap::default(),
             wake: Notify::new(),
@@ -251,6 +260,7 @@ impl App {
             flusher: tokio::sync::Mutex::default(),
             audit_turn: tokio::sync::Mutex::default(),
         });
+        app.denied.look(&app.keys.rows);
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
         let applied = app.load().await?;
         app.join(terms, node_name, applied)?;
@@ -376,6 +386,9 @@ impl App {
         let now = self.now();
         let mut loaded = 0_u64;
         credentials::each(tx, &realm.rules, whose, |credential| match credential {
+            Ok(credential) if self.denied.holds(credential.id) => {
+                tracing::warn!(credential = %credential.id, "it is denied on this machine");
+            }
             Ok(credential) => {
                 realm.engine.index.apply(&credential, now);
                 loaded += 1;
@@ -391,32 +404,14 @@ impl App {
     }
 }
 
-/// Feeds the indexes after each commit; does not keep the app alive.
-struct Following(Weak<App>);
-
-impl Follower for Following {
-    fn apply(&self, changes: &[Change]) {
-        if let Some(app) = self.0.upgrade() {
-            changes.iter().for_each(|change| app.apply(change));
-        }
-    }
-
-    fn reached(&self, position: Position, then: Box<dyn FnOnce() + Send>) {
-        match self.0.upgrade().as_ref().and_then(|app| app.coherence.get().cloned()) {
-            Some(node) => node.reached(position, then),
-            // What is committed while everything is loaded is followed afterwards.
-            None => then(),
-        }
-    }
-}
-
 impl App {
     /// Takes a change over into everything that is kept in memory.
     pub(crate) fn apply(&self, change: &Change) {
-        self.wake.notify_waiters();
         match change {
             Change::Credential(credential) => {
-                self.realm(credential.account).engine.index.apply(credential, self.now());
+                if !self.denied.holds(credential.id) {
+                    self.realm(credential.account).engine.index.apply(credential, self.now());
+                }
                 self.rosters.apply(credential);
             }
             Change::Account(account) => self.platform.engine.index.apply_account(account),

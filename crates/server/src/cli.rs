@@ -10,6 +10,7 @@ mod credentials;
 mod data;
 mod database;
 mod demo;
+mod deny;
 mod doctor;
 mod events;
 mod import;
@@ -89,6 +90,8 @@ enum Command {
     Import(import::Args),
     /// Bring a PostgreSQL database to this version's schema, as its owner.
     Migrate(migrate::Args),
+    /// Refuse a credential on this machine while the database is gone.
+    Deny(deny::Args),
     /// Show the nodes over the database, how far each has read, and whether this one may answer.
     Status(status::Args),
     /// Check configuration, database, key file, clock and ports; say what to do.
@@ -142,6 +145,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Webhooks(command) => webhooks::run(command, output).await,
         Command::Import(args) => import::run(args, output).await,
         Command::Migrate(args) => migrate::run(&args, output),
+        Command::Deny(args) => deny::run(&args, output),
         Command::Status(args) => status::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,
     }

@@ -5,6 +5,7 @@
 //! the change log ([`follow`]), one looks how far the others are ([`waits`]). A single process on
 //! a file has none of it: its index is changed before anyone is answered.
 
+mod control;
 mod follow;
 mod lease;
 mod recent;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 
 use crate::app::App;
 use crate::clock::boot;
+use control::Control;
 use recent::Recent;
 
 /// A node: one process from its start to its end.
@@ -37,6 +39,8 @@ pub struct Node {
     pub lease: Arc<Lease>,
     own: Own,
     target: Arc<Target>,
+    /// What the notices of this node's changes say.
+    origin: String,
     app: Weak<App>,
     state: Mutex<State>,
     /// Where in the log this node is, and where the log was when it was last looked at.
@@ -52,6 +56,7 @@ pub struct Node {
     is_distrusted: AtomicBool,
     stops: AtomicBool,
     wake: Wake,
+    control: Control,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Figures for people.
     pub figures: Figures,
@@ -124,6 +129,7 @@ impl Node {
             lease: Arc::default(),
             own,
             target,
+            origin: app.db.origin().to_owned(),
             app: Arc::downgrade(app),
             state: Mutex::new(State {
                 holder: Holder::new(terms, applied),
@@ -139,6 +145,7 @@ impl Node {
             is_distrusted: AtomicBool::new(false),
             stops: AtomicBool::new(false),
             wake: Wake::default(),
+            control: Control::chosen(),
             threads: Mutex::default(),
             figures: Figures::default(),
             terms,
@@ -213,7 +220,11 @@ impl Node {
 
     /// Shows verification the lease as it is now.
     fn publish(&self, state: &State) {
-        self.lease.set(state.holder.valid_until(), state.holder.grace_until());
+        if self.control.needs_lease() {
+            self.lease.set(state.holder.valid_until(), state.holder.grace_until());
+        } else {
+            self.lease.set(Boot(u64::MAX), Boot(u64::MAX));
+        }
     }
 }
 

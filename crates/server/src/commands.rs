@@ -9,6 +9,7 @@ pub mod me;
 pub mod newcomers;
 pub mod proofs;
 pub mod repeats;
+pub mod revoke_all;
 pub mod sessions;
 pub mod team;
 
@@ -132,12 +133,17 @@ impl Moment {
         tx: &mut Tx<'_>,
         account: AccountId,
         subject: String,
-        mut happened: Happened,
+        happened: Happened,
     ) -> Result<(), DbError> {
+        events::append(tx, &self.keys.audit, &self.event(account, subject, happened))
+    }
+
+    /// An event of this moment.
+    fn event(&self, account: AccountId, subject: String, mut happened: Happened) -> Event {
         if let (Some(reason), Some(after)) = (self.reason, happened.after.as_object_mut()) {
             after.insert("reason".to_owned(), reason.into());
         }
-        let event = Event {
+        Event {
             id: EventId::ordered(self.now, self.order.next(), &mut OsEntropy),
             at: self.now,
             account,
@@ -150,8 +156,7 @@ impl Moment {
             client: self.client.clone(),
             before: happened.before,
             after: happened.after,
-        };
-        events::append(tx, &self.keys.audit, &event)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod coherence;
 pub mod commands;
 pub mod csv;
+pub mod denied;
 pub mod http;
 
 pub mod index;

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use crate::alerts::Settings;
 use crate::app::App;
 use crate::commands::Moment;
+use crate::commands::revoke_all::TOGETHER;
 use crate::mail;
 
 /// Events that are told at once: they share a commit.
@@ -196,7 +197,7 @@ impl<'t> Errand<'t> {
 
     fn letters(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
         let is_alert = Settings::is_alert(self.kind);
-        if (is_alert && !self.settings.mail) || self.is_by_registration() {
+        if (is_alert && !self.settings.mail) || self.is_by_registration() || self.is_one_of_many() {
             return Ok(());
         }
         let due =
@@ -214,6 +215,11 @@ impl<'t> Errand<'t> {
     fn is_by_registration(&self) -> bool {
         let kind = self.credential.as_ref().and_then(|of| self.scheme().kind(&of.kind));
         self.kind == Kind::Created && kind.is_some_and(|kind| kind.at_registration)
+    }
+
+    /// Whether one letter tells of many like it.
+    fn is_one_of_many(&self) -> bool {
+        self.event.after.get(TOGETHER).is_some()
     }
 
     /// Whom a letter goes to.
@@ -250,7 +256,12 @@ impl<'t> Errand<'t> {
     }
 
     fn notice(&self) -> Option<&Notice> {
-        self.scheme().notice(&self.event.kind)
+        let kind = match self.kind {
+            // Whoever hears of one hears of many.
+            Kind::RevokedTogether => Kind::Revoked.as_str(),
+            _ => &self.event.kind,
+        };
+        self.scheme().notice(kind)
     }
 
     fn deliveries(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {

@@ -21,14 +21,15 @@ use keyway_domain::limits::{
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
-    DbError, Tx, accounts, alerts as kept_alerts, audit, changes, deliveries, events, idempotency,
-    links, messages, proofs, repeats as stored_repeats, reveals, sessions, settings, tries,
+    Change, DbError, Tx, accounts, alerts as kept_alerts, audit, changes, credentials, deliveries,
+    events, idempotency, links, messages, proofs, repeats as stored_repeats, reveals, sessions,
+    settings, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::app::{App, Refused};
+use crate::app::{App, Realm, Refused};
 use crate::commands::repeats;
 use crate::webhooks::Deliverer;
 use crate::{alerts, mail, telling, timekeeper};
@@ -41,6 +42,8 @@ const CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// What is under way when the process is to stop has so long to end; a mail server that hangs must
 /// not keep it. Each duty can be cut off anywhere: what it had begun is begun again.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// A key that is denied while the database is gone is refused within so long.
+const DENIED_EVERY: Duration = Duration::from_secs(1);
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// Tasks that send webhooks, unless the operator says otherwise.
 pub const DELIVERERS: usize = 2;
@@ -55,6 +58,10 @@ pub struct Flusher {
 
 /// Rows of one batch: a change that waits behind it waits a few milliseconds.
 const BATCH_ROWS: usize = 1_000;
+
+/// And of one where other nodes write to the same rows, and changes wait for the logs that its
+/// alerts are written in.
+const SHARED_BATCH_ROWS: usize = 40;
 
 /// An ended session is remembered so long, so that a page can say whose it was.
 const SESSIONS_KEPT_MS: i64 = DAY_MS;
@@ -88,6 +95,7 @@ pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) 
     tasks.spawn(every(TELL_EVERY, "counts wait to be told").run(count_repeats));
     tasks.spawn(every(MAIL_EVERY, "mail waits").run(mail::deliver));
     tasks.spawn(every(CLOCK_EVERY, "what is due waits").run(timekeeper::keep));
+    tasks.spawn(every(DENIED_EVERY, "what is denied was not read").run(look_at_denied));
     tasks.spawn(every(TIDY_EVERY, "old rows were not removed").run(tidy));
     while let Some(done) = tasks.join_next().await {
         if let Err(error) = done {
@@ -168,6 +176,27 @@ fn log(done: Result<(), DbError>, what: &str) {
     }
 }
 
+/// Refuses what the operator of this machine denies, and takes back what they deny no more.
+pub async fn look_at_denied(app: &Arc<App>) -> Result<(), DbError> {
+    let (added, gone) = app.denied.look(&app.keys.rows);
+    for id in added {
+        tracing::warn!(credential = %id, "it is denied on this machine");
+        for realm in [&app.platform, &app.operator] {
+            realm.engine.index.end_where(|entry| entry.credential == id);
+        }
+    }
+    for id in gone {
+        let read = |realm: &Realm| {
+            let rules = realm.rules.clone();
+            app.db.read(move |tx| credentials::find_any(tx, &rules, id))
+        };
+        if let Some(found) = read(&app.platform).await? {
+            app.apply(&Change::Credential(Box::new(found)));
+        }
+    }
+    Ok(())
+}
+
 /// Writes what was counted since the last flush.
 pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
     let mut flusher = app.flusher.lock().await;
@@ -175,7 +204,8 @@ pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
         let engine = &app.platform.engine;
         let taken = engine.usage.take(&engine.index, &engine.scheme, app.now());
         let first = flusher.sent + 1;
-        flusher.pending.extend(taken.into_iter().flat_map(|batch| batch.split(BATCH_ROWS)));
+        let rows = if app.coherence.get().is_some() { SHARED_BATCH_ROWS } else { BATCH_ROWS };
+        flusher.pending.extend(taken.into_iter().flat_map(|batch| batch.split(rows)));
         for (number, batch) in (first..).zip(&mut flusher.pending) {
             batch.node.clone_from(&app.node);
             batch.number = number;

@@ -98,7 +98,7 @@ fn write_ends(
     ends: &Ends,
     seal: Value,
 ) -> Result<(), DbError> {
-    tx.run(
+    tx.run_later(
         "INSERT INTO audit_ends (account_id, first_seq, before_first, seq, chain, seal)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (account_id) DO UPDATE SET first_seq = excluded.first_seq,
@@ -142,7 +142,7 @@ fn chained(keys: &RowSealer, before: &[u8; 32], seq: i64, columns: &[Value]) -> 
     keys.seal(&bytes.into_bytes()).0
 }
 
-/// Takes the next place in an account's chain for an event with these columns: the place and the
+/// Takes the next places in an account's chain for events with these columns: of each its place and
 /// link.
 ///
 /// Where somebody has changed the ends of a chain or added to it, events go on being added after
@@ -151,8 +151,8 @@ pub(crate) fn next(
     tx: &mut Tx<'_>,
     keys: &RowSealer,
     account: AccountId,
-    columns: &[Value],
-) -> Result<(i64, [u8; 32]), DbError> {
+    events: &[[Value; 11]],
+) -> Result<Vec<(i64, [u8; 32])>, DbError> {
     let newest = tx.first(
         "SELECT MAX(seq) FROM events WHERE account_id = $1 AND seq < $2",
         &[account.to_string().into(), SEQ_MAX.into()],
@@ -165,8 +165,13 @@ pub(crate) fn next(
         Found::Ends(ends) | Found::Changed(ends) => ends,
         Found::Nothing => Ends { first_seq: 1, before_first: NOTHING, seq: 0, chain: NOTHING },
     };
-    ends.seq = ends.seq.max(newest).saturating_add(1);
-    ends.chain = chained(keys, &ends.chain, ends.seq, columns);
+    ends.seq = ends.seq.max(newest);
+    let mut places = Vec::with_capacity(events.len());
+    for columns in events {
+        ends.seq = ends.seq.saturating_add(1);
+        ends.chain = chained(keys, &ends.chain, ends.seq, columns);
+        places.push((ends.seq, ends.chain));
+    }
     if is_whole {
         save_ends(tx, keys, account, &ends)?;
     } else {
@@ -174,7 +179,7 @@ pub(crate) fn next(
         let unsealed = Value::from([0_u8].as_slice());
         write_ends(tx, account, &ends, unsealed)?;
     }
-    Ok((ends.seq, ends.chain))
+    Ok(places)
 }
 
 /// The columns of an event that its link covers, in the order in which [`row_columns`] reads them.

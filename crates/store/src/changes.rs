@@ -100,41 +100,31 @@ impl fmt::Display for Range {
 }
 
 /// Gives a transaction's changes their place in the log: the last, if there are several.
-pub(crate) fn log_one(tx: &mut Tx<'_>, changes: &[Change]) -> Result<Option<Position>, DbError> {
-    log(tx, &[changes]).map(|mut positions| positions.pop().flatten())
-}
-
-/// Gives the changes of several writes of one transaction their places in the log.
-pub(crate) fn log(tx: &mut Tx<'_>, writes: &[&[Change]]) -> Result<Vec<Option<Position>>, DbError> {
-    if writes.iter().all(|changes| changes.is_empty()) {
-        return Ok(vec![None; writes.len()]);
+pub(crate) fn log(tx: &mut Tx<'_>, changes: &[Change]) -> Result<Option<Position>, DbError> {
+    if changes.is_empty() {
+        return Ok(None);
     }
     let mut head = locked_head(tx)?;
-    let mut positions = Vec::with_capacity(writes.len());
-    for changes in writes {
-        for subject in subjects(changes) {
-            let next = Position { seq: head.seq + 1, nonce: nonce() };
-            let values = [
-                next.seq.into(),
-                next.nonce.into(),
-                head.nonce.into(),
-                subject.into(),
-                tx.now.0.into(),
-            ];
-            tx.run(
-                "INSERT INTO change_log (seq, nonce, prev, subject, at)
-                 VALUES ($1, $2, $3, $4, $5)",
-                &values,
-            )?;
-            head = next;
-        }
-        positions.push((!changes.is_empty()).then_some(head));
+    for subject in subjects(changes) {
+        let next = Position { seq: head.seq + 1, nonce: nonce() };
+        let values = [
+            next.seq.into(),
+            next.nonce.into(),
+            head.nonce.into(),
+            subject.into(),
+            tx.now.0.into(),
+        ];
+        tx.run_later(
+            "INSERT INTO change_log (seq, nonce, prev, subject, at) VALUES ($1, $2, $3, $4, $5)",
+            &values,
+        )?;
+        head = next;
     }
-    tx.run(
+    tx.run_later(
         "UPDATE change_head SET seq = $1, nonce = $2 WHERE one = 1",
         &[head.seq.into(), head.nonce.into()],
     )?;
-    Ok(positions)
+    Ok(Some(head))
 }
 
 fn locked_head(tx: &mut Tx<'_>) -> Result<Position, DbError> {

@@ -12,13 +12,13 @@ use keyway_secret::{Digest, RowSeal, RowSealer};
 
 use crate::accounts::OPERATOR;
 use crate::changes::Change;
-use crate::db::Tx;
+use crate::db::{Locking, Tx};
 use crate::due;
 use crate::value::{Columns, DbError, Trouble, Value};
 
 mod load;
 
-pub use load::{Realm, each, each_in, each_of_account, logged};
+pub use load::{Realm, each, each_in, each_of_account, named};
 
 /// What is needed to read and write credentials: names of resources, and the seal's key.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ pub fn insert(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result
 
 /// Writes a credential as it is now, its secrets with it.
 pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(), DbError> {
-    tx.run(
+    tx.run_later(
         "UPDATE credentials SET name = $2, grants = $3, addresses = $4, rate_requests = $5,
              rate_window_ms = $6, expires_at = $7, status = $8, status_at = $9, version = $10,
              seal = $11
@@ -118,6 +118,46 @@ pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(
     forget_missing(tx, credential)?;
     due::replan(tx, &rules.scheme, credential)?;
     tx.changed(Change::Credential(Box::new(credential.clone())));
+    Ok(())
+}
+
+/// Holds an account's live credentials until the transaction ends.
+pub fn lock_live(tx: &mut Tx<'_>, account: AccountId) -> Result<(), DbError> {
+    if tx.locking == Locking::None {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT id FROM credentials WHERE account_id = $1 AND status = 'live' ORDER BY id {}",
+        tx.lock()
+    );
+    tx.each(&sql, &[account.to_string().into()], |_| Ok(()))
+}
+
+/// Writes credentials that have ended with all their secrets.
+pub fn save_ended(tx: &mut Tx<'_>, rules: &Rules, ended: &[Credential]) -> Result<(), DbError> {
+    let heads = ended.iter().map(|credential| {
+        let (status, at) = status(credential.status);
+        let seal = seal(rules, credential);
+        let id = credential.id.to_string();
+        vec![id.into(), status.into(), at.into(), credential.version.into(), seal.as_slice().into()]
+    });
+    let sql = "UPDATE credentials SET status = $2, status_at = $3, version = $4, seal = $5
+         WHERE id = $1";
+    tx.run_each(sql, &heads.collect::<Vec<Vec<Value>>>())?;
+    let secrets = ended.iter().flat_map(|credential| {
+        credential.secrets.iter().map(|secret| {
+            let (state, at) = state(secret.state);
+            let (id, number) = (credential.id.to_string(), i64::from(secret.number));
+            vec![id.into(), number.into(), state.into(), at.into()]
+        })
+    });
+    let sql = "UPDATE secrets SET state = $3, state_at = $4
+         WHERE credential_id = $1 AND number = $2";
+    tx.run_each(sql, &secrets.collect::<Vec<Vec<Value>>>())?;
+    due::forget_plans(tx, ended)?;
+    for credential in ended {
+        tx.changed(Change::Credential(Box::new(credential.clone())));
+    }
     Ok(())
 }
 

@@ -23,6 +23,17 @@ use crate::value::{Columns, DbError, Trouble, Value};
 /// What an engine can do. Everything above it is engine-free.
 pub(crate) trait Connection {
     fn run(&mut self, sql: &str, values: &[Value]) -> Result<u64, DbError>;
+    /// Runs a statement of which nothing is asked but that it goes through. A server gets it with
+    /// the next one, and a trouble with it is told then.
+    fn run_later(&mut self, sql: &str, values: &[Value]) -> Result<(), DbError> {
+        self.run(sql, values).map(drop)
+    }
+    /// Drops what is to be run later: the part of the transaction that it belongs to has failed.
+    fn forget_later(&mut self) {}
+    /// Runs a statement once for each row of values. A server is not waited for in between.
+    fn run_each(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<(), DbError> {
+        rows.iter().try_for_each(|values| self.run(sql, values).map(drop))
+    }
     fn query(
         &mut self,
         sql: &str,
@@ -58,6 +69,17 @@ impl<'c> Tx<'c> {
     /// Runs a statement; how many rows it touched.
     pub(crate) fn run(&mut self, sql: &str, values: &[Value]) -> Result<u64, DbError> {
         self.connection.run(sql, values)
+    }
+
+    /// Runs a statement of which nothing is asked but that it goes through, by the end of the
+    /// transaction at the latest. Not for one whose trouble means something, such as a duplicate.
+    pub(crate) fn run_later(&mut self, sql: &str, values: &[Value]) -> Result<(), DbError> {
+        self.connection.run_later(sql, values)
+    }
+
+    /// Runs a statement once for each row of values.
+    pub(crate) fn run_each(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<(), DbError> {
+        self.connection.run_each(sql, rows)
     }
 
     /// Reads rows, one at a time.
@@ -107,6 +129,7 @@ impl<'c> Tx<'c> {
             .unwrap_or_else(|_| Err(panicked().into()));
         if done.is_err() {
             self.changes.truncate(changes);
+            self.connection.forget_later();
         }
         let end = if done.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
         self.connection.batch(end)?;
@@ -175,7 +198,14 @@ pub struct Db {
     writes: SyncSender<Write>,
     reads: SyncSender<Read>,
     follower: Followed,
-    target: Option<Arc<Target>>,
+    server: Option<Server>,
+}
+
+/// A PostgreSQL that others write to as well.
+#[derive(Clone)]
+struct Server {
+    target: Arc<Target>,
+    origin: String,
 }
 
 impl Db {
@@ -189,27 +219,35 @@ impl Db {
     /// Connects to a PostgreSQL that was migrated, and starts the connection threads. They connect
     /// anew whenever the server goes away and comes back.
     pub fn connect(target: &Arc<Target>, options: &Options) -> Result<Self, DbError> {
-        let (db, writes, reads) = Self::idle(Some(Arc::clone(target)));
+        let origin =
+            format!("{:032x}", keyway_secret::Entropy::u128(&mut keyway_secret::OsEntropy));
+        let server = Server { target: Arc::clone(target), origin: origin.clone() };
+        let (db, writes, reads) = Self::idle(Some(server));
         let follower = Arc::clone(&db.follower);
         // Connecting waits, which a thread of an async runtime must not.
         thread::scope(|scope| {
-            let start = || postgres::start(target, options, writes, reads, &follower);
+            let start = || postgres::start(target, options, &origin, writes, reads, &follower);
             let started = scope.spawn(start).join();
             started.unwrap_or_else(|_| Err(DbError::other("connecting panicked")))
         })?;
         Ok(db)
     }
 
-    fn idle(target: Option<Arc<Target>>) -> (Self, Receiver<Write>, Receiver<Read>) {
+    fn idle(server: Option<Server>) -> (Self, Receiver<Write>, Receiver<Read>) {
         let (writes, waiting_writes) = sync_channel(WAITING_MAX);
         let (reads, waiting_reads) = sync_channel(WAITING_MAX);
-        let db = Self { writes, reads, follower: Arc::default(), target };
+        let db = Self { writes, reads, follower: Arc::default(), server };
         (db, waiting_writes, waiting_reads)
     }
 
     /// Where the PostgreSQL is, for lines of one's own; `None` with a file.
     pub fn target(&self) -> Option<&Arc<Target>> {
-        self.target.as_ref()
+        self.server.as_ref().map(|server| &server.target)
+    }
+
+    /// What the notices of this process's changes say: who else hears of them.
+    pub fn origin(&self) -> &str {
+        self.server.as_ref().map_or("", |server| &server.origin)
     }
 
     /// Names who is told of changes, after each commit and before its callers.
@@ -268,7 +306,7 @@ impl Db {
     /// Looks through the whole database for damage; `ok` if there is none. A server looks after
     /// itself.
     pub async fn check(&self) -> Result<String, DbError> {
-        if self.target.is_some() {
+        if self.server.is_some() {
             let answers = |tx: &mut Tx<'_>| tx.first("SELECT 1", &[], |_| Ok("ok".to_owned()));
             return self.read(answers).await.map(Option::unwrap_or_default);
         }

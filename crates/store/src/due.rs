@@ -10,7 +10,7 @@ use crate::account_settings;
 use crate::accounts::OPERATOR;
 use crate::credentials::{self, Rules};
 use crate::db::Tx;
-use crate::value::{Columns, DbError};
+use crate::value::{Columns, DbError, Value};
 
 /// The setting of an account that says after how many days a secret is old; 0 for never.
 pub const OLD_DAYS: &str = "old_days";
@@ -79,7 +79,7 @@ pub(crate) fn replan(
         if let Some(place) = found {
             planned.remove(place);
         } else {
-            tx.run(
+            tx.run_later(
                 "DELETE FROM due
                  WHERE credential_id = $1 AND what = $2 AND of = $3 AND told_at IS NULL",
                 &[id.as_str().into(), what.into(), of.into()],
@@ -90,6 +90,12 @@ pub(crate) fn replan(
         insert(tx, credential.id, &due)?;
     }
     Ok(())
+}
+
+/// Forgets what was planned for credentials that have ended.
+pub(crate) fn forget_plans(tx: &mut Tx<'_>, ended: &[Credential]) -> Result<(), DbError> {
+    let ids: Vec<Vec<Value>> = ended.iter().map(|of| vec![of.id.to_string().into()]).collect();
+    tx.run_each("DELETE FROM due WHERE credential_id = $1 AND told_at IS NULL", &ids)
 }
 
 /// Plans what the clock will do to credentials that were kept before there were plans. What has
@@ -105,7 +111,7 @@ pub fn adopt(tx: &mut Tx<'_>, scheme: &Scheme, credential: &Credential) -> Resul
 }
 
 fn insert(tx: &mut Tx<'_>, id: CredentialId, due: &Due) -> Result<(), DbError> {
-    tx.run(
+    tx.run_later(
         "INSERT INTO due (credential_id, what, of, at, told_at) VALUES ($1, $2, $3, $4, NULL)
          ON CONFLICT (credential_id, what, of) DO NOTHING",
         &[id.to_string().into(), due.what.word().into(), due.of.0.into(), due.at.0.into()],

@@ -13,10 +13,39 @@ use crate::value::{Columns, DbError, Value};
 
 /// Appends an event to its account's chain, and to what is still to be told.
 pub fn append(tx: &mut Tx<'_>, keys: &RowSealer, event: &Event) -> Result<(), DbError> {
+    append_all(tx, keys, event.account, std::slice::from_ref(event))
+}
+
+/// Appends events of one account, in their order.
+pub fn append_all(
+    tx: &mut Tx<'_>,
+    keys: &RowSealer,
+    account: AccountId,
+    events: &[Event],
+) -> Result<(), DbError> {
+    let covered = events.iter().map(columns).collect::<Result<Vec<_>, _>>()?;
+    let places = audit::next(tx, keys, account, &covered)?;
+    let row = |(columns, (seq, chain)): (&[Value; 11], &(i64, [u8; 32]))| {
+        let place = [account.to_string().into(), (*seq).into(), chain.as_slice().into()];
+        columns.iter().cloned().chain(place).collect()
+    };
+    let rows: Vec<Vec<Value>> = covered.iter().zip(&places).map(row).collect();
+    let sql = format!(
+        "INSERT INTO events ({}, account_id, seq, chain)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        audit::COVERED
+    );
+    tx.run_each(&sql, &rows)?;
+    let ids: Vec<Vec<Value>> =
+        events.iter().map(|event| vec![event.id.to_string().into()]).collect();
+    tx.run_each("INSERT INTO outbox (event_id) VALUES ($1)", &ids)
+}
+
+/// What the chain covers, in the order of `audit::COVERED`.
+fn columns(event: &Event) -> Result<[Value; 11], DbError> {
     let actor = serde_json::to_string(&event.actor).map_err(DbError::broken)?;
     let step_up = event.step_up.map(|proof| serde_json::to_string(&proof)).transpose();
-    // In the order of `audit::COVERED`.
-    let covered: [Value; 11] = [
+    Ok([
         event.id.to_string().into(),
         event.at.0.into(),
         event.kind.as_str().into(),
@@ -28,18 +57,7 @@ pub fn append(tx: &mut Tx<'_>, keys: &RowSealer, event: &Event) -> Result<(), Db
         event.after.to_string().into(),
         event.address.clone().into(),
         event.client.clone().into(),
-    ];
-    let (seq, chain) = audit::next(tx, keys, event.account, &covered)?;
-    let mut values = covered.to_vec();
-    values.extend([event.account.to_string().into(), seq.into(), chain.as_slice().into()]);
-    let sql = format!(
-        "INSERT INTO events ({}, account_id, seq, chain)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        audit::COVERED
-    );
-    tx.run(&sql, &values)?;
-    tx.run("INSERT INTO outbox (event_id) VALUES ($1)", &[event.id.to_string().into()])?;
-    Ok(())
+    ])
 }
 
 /// An event that is still to be told.

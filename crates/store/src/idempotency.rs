@@ -45,7 +45,7 @@ pub fn save(
     given: &Given,
     now: Time,
 ) -> Result<(), DbError> {
-    tx.run(
+    tx.run_later(
         "INSERT INTO idempotency (caller, name, fingerprint, status, body, at)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (caller, name) DO UPDATE SET

@@ -53,14 +53,6 @@ fn text(node: NodeId) -> Value {
     format!("{:032x}", node.0).into()
 }
 
-/// Which of the database's histories this is: it changes when a standby takes over, also when no
-/// entry of the log shows it.
-pub fn timeline(tx: &mut Tx<'_>) -> Result<String, DbError> {
-    let sql = "SELECT CAST(substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS TEXT)";
-    let found = tx.first(sql, &[], |row| Ok(row.text(0)?.to_owned()))?;
-    found.ok_or_else(|| DbError::broken("the database has no timeline"))
-}
-
 /// What the database's clock says.
 pub fn database_time(tx: &mut Tx<'_>) -> Result<Time, DbError> {
     let now = tx.first(&format!("SELECT {CLOCK}"), &[], |row| Ok(Time(row.integer(0)?)))?;
@@ -117,19 +109,19 @@ pub fn renew(
     tx.first(&sql, &values, |row| Ok(Time(row.integer(0)?)))
 }
 
-/// Says that a node has reached a place; whether that was written.
+/// Says that a node has reached a place, as long as its lease and that place are there.
 pub fn acknowledge(
     tx: &mut Tx<'_>,
     node: NodeId,
     inc: i64,
     applied: Position,
-) -> Result<bool, DbError> {
+) -> Result<(), DbError> {
     let sql = format!(
         "UPDATE node_lease SET applied = $3 WHERE node = $1 AND inc = $2 AND applied < $3 AND {}",
         is_history("$3", "$4")
     );
     let values = [text(node), inc.into(), applied.seq.into(), applied.nonce.into()];
-    Ok(tx.run(&sql, &values)? > 0)
+    tx.run_later(&sql, &values)
 }
 
 /// Every lease.
@@ -142,17 +134,35 @@ pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Kept>, DbError> {
     )
 }
 
-fn read(row: &dyn Columns) -> Result<Kept, DbError> {
+/// Every lease, with the server's timeline, in one statement: it changes when a standby takes over,
+/// also when no entry of the log shows it. `None` while there is no lease to look at.
+pub fn look(tx: &mut Tx<'_>) -> Result<(Vec<Lease>, Option<String>), DbError> {
+    let rows = tx.all(
+        "SELECT node, inc, renew_no, applied, ttl_ms, grace_ms,
+             CAST(substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS TEXT)
+         FROM node_lease",
+        &[],
+        |row| Ok((read_lease(row)?, row.text(6)?.to_owned())),
+    )?;
+    let timeline = rows.first().map(|(_, timeline)| timeline.clone());
+    Ok((rows.into_iter().map(|(lease, _)| lease).collect(), timeline))
+}
+
+fn read_lease(row: &dyn Columns) -> Result<Lease, DbError> {
     let node = u128::from_str_radix(row.text(0)?, 16);
+    Ok(Lease {
+        node: NodeId(node.map_err(|_| DbError::broken("a node's name"))?),
+        inc: row.integer(1)?,
+        renew_no: row.integer(2)?,
+        applied: row.integer(3)?,
+        ttl_ms: row.integer(4)?,
+        grace_ms: row.integer(5)?,
+    })
+}
+
+fn read(row: &dyn Columns) -> Result<Kept, DbError> {
     Ok(Kept {
-        lease: Lease {
-            node: NodeId(node.map_err(|_| DbError::broken("a node's name"))?),
-            inc: row.integer(1)?,
-            renew_no: row.integer(2)?,
-            applied: row.integer(3)?,
-            ttl_ms: row.integer(4)?,
-            grace_ms: row.integer(5)?,
-        },
+        lease: read_lease(row)?,
         name: row.text(6)?.to_owned(),
         version: row.text(7)?.to_owned(),
         began_at: Time(row.integer(8)?),

@@ -14,6 +14,8 @@ use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
+use futures_util::future::{join, try_join_all};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -25,6 +27,10 @@ use tokio_postgres::{AsyncMessage, Client, Connection as Wire, Row, Statement};
 use crate::db::Connection;
 use crate::value::{Columns, DbError, Trouble, Value, ValueRef};
 
+/// So many of one sort go with the next call.
+const FEW: usize = 16;
+/// Statements that are sent before the first is answered.
+const UNDER_WAY_MAX: usize = 512;
 /// Prepared statements of one connection. There are some hundred texts.
 const STATEMENTS_KEPT: usize = 512;
 
@@ -34,8 +40,10 @@ pub(crate) struct Postgres {
     runtime: Runtime,
     client: Client,
     statements: HashMap<String, Statement>,
-    notices: UnboundedReceiver<()>,
+    notices: UnboundedReceiver<String>,
     patience: Duration,
+    /// What goes to the server with the next call: a round trip costs more than most statements.
+    pending: Vec<Pending>,
     /// Why the last statement that failed did.
     last_trouble: Option<Trouble>,
     is_lost: bool,
@@ -55,6 +63,7 @@ impl Postgres {
             statements: HashMap::new(),
             notices,
             patience,
+            pending: Vec::new(),
             last_trouble: None,
             is_lost: false,
         };
@@ -77,31 +86,55 @@ impl Postgres {
 
     /// Whether nothing can be done with it any more.
     pub(crate) fn is_lost(&self) -> bool {
+        // Lets the wire see first whether the server has hung up meanwhile.
+        self.runtime.block_on(async {
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+            }
+        });
         self.is_lost || self.client.is_closed()
     }
 
-    /// Waits for a notice, or until it is woken, or as long as is said.
-    pub(crate) fn wait(&mut self, at_most: Duration, woken: &Notify) {
+    /// Waits for a notice, or until it is woken, or as long as is said; what the notices say.
+    pub(crate) fn wait(&mut self, at_most: Duration, woken: &Notify) -> Vec<String> {
         let Self { runtime, notices, is_lost, .. } = self;
-        runtime.block_on(async {
+        let first = runtime.block_on(async {
             tokio::select! {
-                notice = notices.recv() => *is_lost |= notice.is_none(),
-                () = woken.notified() => {}
-                () = tokio::time::sleep(at_most) => {}
+                notice = notices.recv() => {
+                    *is_lost |= notice.is_none();
+                    notice
+                }
+                () = woken.notified() => None,
+                () = tokio::time::sleep(at_most) => None,
             }
         });
-        while self.notices.try_recv().is_ok() {}
+        let mut said: Vec<String> = first.into_iter().collect();
+        while let Ok(next) = self.notices.try_recv() {
+            said.push(next);
+        }
+        said
     }
 
+    /// Has a batch sent with the next call.
+    pub(crate) fn batch_later(&mut self, sql: impl Into<String>) {
+        self.pending.push(Pending::Batch(sql.into()));
+    }
+
+    /// Calls the server, with everything that is pending before it. The order in which futures are
+    /// polled first is the order on the wire.
     fn call<T>(
         &mut self,
         work: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, DbError> {
+        let pending = std::mem::take(&mut self.pending);
         let Self { runtime, client, patience, .. } = self;
         let done = runtime.block_on(async {
-            tokio::time::timeout(*patience, work(client))
-                .await
-                .map(|done| done.map_err(DbError::from))
+            let both = async {
+                let before = try_join_all(pending.iter().map(|one| one.send(client)));
+                let (before, done) = join(before, work(client)).await;
+                before.and(done)
+            };
+            tokio::time::timeout(*patience, both).await.map(|done| done.map_err(DbError::from))
         });
         let done = done.unwrap_or_else(|_| {
             self.is_lost = true;
@@ -133,6 +166,23 @@ impl Postgres {
     }
 }
 
+/// Something that is sent with the next call.
+enum Pending {
+    Batch(String),
+    Run(Statement, Vec<Value>),
+}
+
+impl Pending {
+    async fn send(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        match self {
+            Self::Batch(sql) => client.batch_execute(sql).await,
+            Self::Run(statement, values) => {
+                client.execute_raw(statement, values.iter()).await.map(drop)
+            }
+        }
+    }
+}
+
 /// A transaction that was begun and then heard of no more is ended by the server after so long:
 /// who is cut off with a lock in hand must not keep everybody else from revoking.
 const IDLE_MS: u128 = 1_000;
@@ -143,7 +193,7 @@ fn too_slow() -> DbError {
     DbError::new(Trouble::Away, "the database server did not answer in time")
 }
 
-async fn connect(target: &Target) -> Result<(Client, UnboundedReceiver<()>), DbError> {
+async fn connect(target: &Target) -> Result<(Client, UnboundedReceiver<String>), DbError> {
     if let Some(tls) = target.tls() {
         let (client, wire) = target.config().connect(tls).await?;
         return Ok((client, drive(wire)));
@@ -153,7 +203,7 @@ async fn connect(target: &Target) -> Result<(Client, UnboundedReceiver<()>), DbE
 }
 
 /// Drives the wire beside the calls, and passes on that there was a notice.
-fn drive<S, T>(mut wire: Wire<S, T>) -> UnboundedReceiver<()>
+fn drive<S, T>(mut wire: Wire<S, T>) -> UnboundedReceiver<String>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -162,8 +212,8 @@ where
     tokio::spawn(async move {
         loop {
             match poll_fn(|context| wire.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(_))) => {
-                    if tell.send(()).is_err() {
+                Some(Ok(AsyncMessage::Notification(notice))) => {
+                    if tell.send(notice.payload().to_owned()).is_err() {
                         return;
                     }
                 }
@@ -184,6 +234,31 @@ impl Connection for Postgres {
         self.call(async |client| client.execute_raw(&statement, values.iter()).await)
     }
 
+    fn run_later(&mut self, sql: &str, values: &[Value]) -> Result<(), DbError> {
+        let statement = self.statement(sql, values)?;
+        self.pending.push(Pending::Run(statement, values.to_vec()));
+        Ok(())
+    }
+
+    fn forget_later(&mut self) {
+        self.pending.retain(|one| matches!(one, Pending::Batch(_)));
+    }
+
+    fn run_each(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<(), DbError> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        if rows.len() <= FEW {
+            return rows.iter().try_for_each(|values| self.run_later(sql, values));
+        }
+        let statement = self.statement(sql, first)?;
+        for some in rows.chunks(UNDER_WAY_MAX) {
+            self.call(async |client| {
+                let sent = some.iter().map(|values| client.execute_raw(&statement, values.iter()));
+                try_join_all(sent).await
+            })?;
+        }
+        Ok(())
+    }
+
     fn query(
         &mut self,
         sql: &str,
@@ -194,10 +269,7 @@ impl Connection for Postgres {
         let rows = self.call(async |client| client.query_raw(&statement, values.iter()).await)?;
         let mut rows = Box::pin(rows);
         loop {
-            let next = self.call(async |_| {
-                use futures_core::Stream as _;
-                poll_fn(|context| rows.as_mut().poll_next(context)).await.transpose()
-            })?;
+            let next = self.call(async |_| rows.try_next().await)?;
             match next {
                 Some(row) => each(&PostgresRow(&row))?,
                 None => return Ok(()),

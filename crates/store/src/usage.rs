@@ -120,7 +120,7 @@ pub fn add(tx: &mut Tx<'_>, batch: &Batch) -> Result<bool, DbError> {
 
 fn add_hours(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
     for ((credential, secret, hour, outcome), requests) in &batch.counts {
-        tx.run(
+        tx.run_later(
             "INSERT INTO usage_hours (credential_id, secret, hour, outcome, requests)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (credential_id, secret, hour, outcome)
@@ -173,7 +173,7 @@ fn add_sums(
              refused = {table}.refused + excluded.refused"
     );
     for ((credential, time), (allowed, refused)) in sums {
-        tx.run(
+        tx.run_later(
             &sql,
             &[credential.to_string().into(), time.into(), allowed.into(), refused.into()],
         )?;
@@ -189,7 +189,7 @@ fn add_need(
     at: Time,
 ) -> Result<(), DbError> {
     let day = at.0 - at.0.rem_euclid(DAY_MS);
-    tx.run(
+    tx.run_later(
         "INSERT INTO usage_needs (credential_id, need, last_day) VALUES ($1, $2, $3)
          ON CONFLICT (credential_id, need) DO UPDATE SET last_day = excluded.last_day
          WHERE excluded.last_day > usage_needs.last_day",
@@ -204,7 +204,7 @@ fn add_seen(
     secret: u32,
     seen: &Seen,
 ) -> Result<(), DbError> {
-    tx.run(
+    tx.run_later(
         "INSERT INTO last_used (credential_id, secret, at, address, client)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (credential_id, secret) DO UPDATE SET

@@ -45,6 +45,18 @@ impl Database {
         Self { place: Place::File(folder.join("keyway.db")) }
     }
 
+    /// The same database, for another process of a deployment.
+    #[must_use]
+    pub fn same(&self) -> Self {
+        let place = match &self.place {
+            Place::File(path) => Place::File(path.clone()),
+            Place::Server { server, name } => {
+                Place::Server { server: server.clone(), name: name.clone() }
+            }
+        };
+        Self { place }
+    }
+
     /// Whether it is on a server.
     pub fn is_on_server(&self) -> bool {
         matches!(self.place, Place::Server { .. })

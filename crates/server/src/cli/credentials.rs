@@ -83,6 +83,23 @@ pub(crate) enum Command {
     },
     /// End it for ever, from the answer on.
     Revoke(One),
+    /// End every credential of an account, or those of a sort, in one act.
+    RevokeAll {
+        /// The account's id (`acct_…`).
+        #[arg(long)]
+        account: String,
+        /// Of this environment only: test or live.
+        #[arg(long)]
+        environment: Option<String>,
+        /// Of this kind only.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Made before this instant only, such as 2026-12-31T00:00:00Z.
+        #[arg(long, value_name = "INSTANT")]
+        created_before: Option<String>,
+        #[command(flatten)]
+        data: Data,
+    },
     /// End it and take it off the list.
     Delete(One),
 }
@@ -200,6 +217,14 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<(), Failure
         Command::Regenerate(one) => print_made(&one.act("/regenerate", &nothing).await?, output),
         Command::Finish(one) => output.object(&one.act("/finish", &nothing).await?),
         Command::Rollback(one) => output.object(&one.act("/rollback", &nothing).await?),
+        Command::RevokeAll { account, environment, kind, created_before, data } => {
+            let client = Client::connect(&data).await?;
+            let path = format!("/v1/accounts/{account}/credentials/revoke-all");
+            let body = json!({
+                "environment": environment, "kind": kind, "created_before": created_before,
+            });
+            output.object(&client.post(&path, &body).await?);
+        }
         Command::Revoke(one) => output.object(&one.act("/revoke", &nothing).await?),
         Command::Delete(one) => output.object(&one.act("/delete", &nothing).await?),
     }

@@ -47,6 +47,11 @@ impl Data {
         self.server.database.is_some() || self.file().exists()
     }
 
+    /// The file of what is denied on this machine.
+    pub(crate) fn denied(&self) -> PathBuf {
+        self.data.join("denied")
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.data.join("keyway.sock")
     }

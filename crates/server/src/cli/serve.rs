@@ -151,6 +151,7 @@ impl Args {
             webhook_allow: self.webhook_allow.clone(),
             webhook_http: self.webhook_http,
             trusted_proxies: self.trusted_proxy.clone(),
+            denied_file: Some(self.data.denied()),
             ..Site::default()
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keyway_coherence::Position;
 use keyway_coherence::chain::{self, Next};
-use keyway_domain::id::CredentialId;
+use keyway_domain::id::{AccountId, CredentialId};
 use keyway_store::credentials::Realm;
 use keyway_store::{
     Change, DbError, LOG_CHANNEL, Line, Tx, accounts, changes, credentials, leases, settings,
@@ -20,6 +20,8 @@ use crate::commands::imports::IMPORTED;
 
 /// Without a notice the log is looked at so often.
 const TICK: Duration = Duration::from_millis(200);
+/// So seldom, to see what comes of it.
+const SLOW: Duration = Duration::from_secs(10);
 /// Entries that are read at once.
 const ENTRIES: u32 = 256;
 /// Who waits for this node alone is told after so long, whether it got there or not: what was
@@ -27,18 +29,22 @@ const ENTRIES: u32 = 256;
 const REACHED_WITHIN: Duration = Duration::from_secs(2);
 /// A call on this line ends within this.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The channel that says that a node has reached a place.
-pub(super) const ACK_CHANNEL: &str = "keyway_ack";
 
 pub(super) fn run(node: &Arc<Node>) {
-    let mut line = Line::new(&node.target, PATIENCE, Some(LOG_CHANNEL));
+    let mut line = Line::new(&node.target, PATIENCE, Some(LOG_CHANNEL.to_owned()));
     let mut was_well = true;
     while !node.stops() {
-        if line.wait(TICK, &node.wake.follow).is_err() {
-            std::thread::park_timeout(TICK / 4);
-        }
+        let origins = if node.control.is_slow() {
+            std::thread::park_timeout(SLOW);
+            Vec::new()
+        } else {
+            line.wait(TICK, &node.wake.follow).unwrap_or_else(|_| {
+                std::thread::park_timeout(TICK / 4);
+                Vec::new()
+            })
+        };
         let Some(app) = node.app.upgrade() else { return };
-        match keep_up(node, &app, &mut line) {
+        match keep_up(node, &app, &mut line, origins) {
             Ok(()) => was_well = true,
             Err(error) if was_well => {
                 tracing::warn!(%error, "the change log can't be followed; it is tried again");
@@ -50,16 +56,17 @@ pub(super) fn run(node: &Arc<Node>) {
     }
 }
 
-fn keep_up(node: &Node, app: &App, line: &mut Line) -> Result<(), DbError> {
+fn keep_up(node: &Node, app: &App, line: &mut Line, origins: Vec<String>) -> Result<(), DbError> {
     if node.is_broken.load(Ordering::SeqCst) {
         restore::begin_again(node, app, line)?;
     }
-    let mut moved = false;
-    loop {
+    let (mut moved, mut is_last) = (false, false);
+    while !is_last {
         let from = lock(&node.state).holder.position();
         match line.read(|tx| step(node, app, tx, from))? {
             Step::Done => break,
             Step::Through(positions) => {
+                is_last = positions.len() < ENTRIES as usize;
                 let mut state = lock(&node.state);
                 let mut position = from;
                 for each in positions {
@@ -80,13 +87,14 @@ fn keep_up(node: &Node, app: &App, line: &mut Line) -> Result<(), DbError> {
     }
     if moved {
         tell_reached(node);
-        acknowledge(node, line)?;
+        acknowledge(node, line, origins)?;
     }
     Ok(())
 }
 
-/// Tells the others how far this node is.
-pub(super) fn acknowledge(node: &Node, line: &mut Line) -> Result<(), DbError> {
+/// Writes down how far this node is, and tells those whose changes it has read. Who was not heard
+/// of looks by itself.
+fn acknowledge(node: &Node, line: &mut Line, origins: Vec<String>) -> Result<(), DbError> {
     let (inc, has_row, position) = {
         let state = lock(&node.state);
         (state.inc, state.has_row, state.holder.position())
@@ -94,9 +102,18 @@ pub(super) fn acknowledge(node: &Node, line: &mut Line) -> Result<(), DbError> {
     if !has_row {
         return Ok(());
     }
-    let id = node.own.node;
-    let now = keyway_domain::time::Time(0);
-    line.write_lightly(now, ACK_CHANNEL, |tx| leases::acknowledge(tx, id, inc, position)).map(drop)
+    let is_origin = |said: &String| said.len() == 32 && said.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut channels: Vec<String> =
+        origins.into_iter().filter(is_origin).map(|origin| ack_channel(&origin)).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    let (id, now) = (node.own.node, keyway_domain::time::Time(0));
+    line.write_lightly(now, &channels, |tx| leases::acknowledge(tx, id, inc, position))
+}
+
+/// The channel that says to a node that its changes have reached another.
+pub(super) fn ack_channel(origin: &str) -> String {
+    format!("keyway_ack_{origin}")
 }
 
 enum Step {
@@ -139,28 +156,35 @@ fn apply(
 ) -> Result<(), DbError> {
     let mut missing: HashSet<CredentialId> =
         entries.iter().filter_map(|entry| CredentialId::parse(&entry.subject)).collect();
-    for account in accounts::logged(tx, range)? {
-        take(node, app, Change::Account(account));
+    if entries.iter().any(|entry| AccountId::parse(&entry.subject).is_some()) {
+        for account in accounts::logged(tx, range)? {
+            take(node, app, Change::Account(account));
+        }
     }
+    let mut has_new = false;
     for (realm, rules) in
         [(Realm::Platform, &app.platform.rules), (Realm::Operator, &app.operator.rules)]
     {
-        credentials::logged(tx, rules, realm, range, |found| {
-            take_credential(node, app, found, &mut missing);
-        })?;
         if missing.is_empty() {
             break;
         }
+        let ids: Vec<CredentialId> = missing.iter().copied().collect();
+        credentials::named(tx, rules, realm, &ids, |found| {
+            has_new |= found.as_ref().is_ok_and(|found| found.version == 1);
+            take_credential(node, app, found, &mut missing);
+        })?;
     }
     let ranges: HashSet<changes::Range> =
         entries.iter().filter_map(changes::Entry::range).collect();
-    for range in ranges {
+    for range in &ranges {
+        let range = *range;
         credentials::each_in(tx, &app.realm(range.account).rules, range, |found| {
             take_credential(node, app, found, &mut missing);
         })?;
     }
+    has_new |= !ranges.is_empty();
     // Keys that were imported are looked up in another way, once there are any.
-    if !app.platform.engine.has_imported() && settings::find(tx, IMPORTED)?.is_some() {
+    if has_new && !app.platform.engine.has_imported() && settings::find(tx, IMPORTED)?.is_some() {
         app.platform.engine.set_imported();
     }
     for id in missing {

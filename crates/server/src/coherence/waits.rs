@@ -9,7 +9,7 @@ use keyway_domain::time::Time;
 use keyway_store::{DbError, Line, changes, leases};
 use tokio::sync::oneshot;
 
-use super::follow::ACK_CHANNEL;
+use super::follow::ack_channel;
 use super::{Node, lock};
 use crate::clock::boot;
 
@@ -70,6 +70,9 @@ impl Wait {
 impl Node {
     /// Waits until a change has come as far as it must, and says how far it came.
     pub async fn reach(&self, position: Position, reach: Reach, now: Time) -> Effect {
+        if !self.control.waits() {
+            return Effect::Everywhere { nodes: 1 };
+        }
         let (tell, told) = oneshot::channel();
         let committed = boot();
         let until = committed.plus(reach.patience());
@@ -94,12 +97,12 @@ const TICK: Duration = Duration::from_millis(200);
 const BUSY_TICK: Duration = Duration::from_millis(20);
 
 pub(super) fn run(node: &Arc<Node>) {
-    let mut line = Line::new(&node.target, node.terms.ttl / 2, Some(ACK_CHANNEL));
+    let mut line = Line::new(&node.target, node.terms.ttl / 2, Some(ack_channel(&node.origin)));
     let mut observer = Observer::new(node.terms);
     // What this process never saw may have been lost before it began.
     observer.distrust(boot());
     let mut waits: Vec<Wait> = Vec::new();
-    let mut made = 0;
+    let (mut made, mut looked) = (0, Boot::ZERO);
     let mut timeline = String::new();
     let mut was_well = true;
     while !node.stops() {
@@ -108,6 +111,11 @@ pub(super) fn run(node: &Arc<Node>) {
             std::thread::park_timeout(BUSY_TICK);
         }
         waits.append(&mut lock(&node.waits));
+        // Acknowledgements wake every node; who waits for none looks by the tick.
+        if waits.is_empty() && boot().since(looked) < TICK {
+            continue;
+        }
+        looked = boot();
         if node.is_distrusted.swap(false, Ordering::SeqCst) {
             observer.distrust(boot());
         }
@@ -138,11 +146,11 @@ fn look(
 ) -> Result<(), DbError> {
     let positions: Vec<Position> = waits.iter().map(|wait| wait.position).collect();
     let (rows, held, found) = line.read(|tx| {
-        let rows: Vec<_> = leases::all(tx)?.into_iter().map(|kept| kept.lease).collect();
-        Ok((rows, changes::which_hold(tx, &positions)?, leases::timeline(tx)?))
+        let (rows, timeline) = leases::look(tx)?;
+        Ok((rows, changes::which_hold(tx, &positions)?, timeline))
     })?;
     let received = boot();
-    if found != *timeline {
+    if let Some(found) = found.filter(|found| found != timeline) {
         if !timeline.is_empty() {
             tracing::warn!(
                 "another server has taken over: leases that it may have lost are waited for"

@@ -293,7 +293,7 @@ fn lock(
     listed.ok_or(Error::NotFound("credential"))
 }
 
-fn kind_of<'m>(moment: &'m Moment, credential: &Credential) -> Result<&'m Kind, Error> {
+pub(super) fn kind_of<'m>(moment: &'m Moment, credential: &Credential) -> Result<&'m Kind, Error> {
     moment.realm.rules.scheme.kind(&credential.kind).ok_or_else(|| Error::Conflict {
         code: "kind_unknown",
         message: format!("the scheme no longer has the kind `{}`", credential.kind),

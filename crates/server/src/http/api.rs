@@ -9,6 +9,7 @@ pub mod members;
 pub mod nodes;
 mod reach;
 pub mod requests;
+pub mod revoke_all;
 pub mod scheme;
 pub mod tokens;
 pub mod usage;
@@ -29,6 +30,8 @@ use keyway_domain::time::Time;
 use keyway_store::idempotency::{self, Given};
 use keyway_store::{DbError, Tx, turns};
 use serde_json::{Value, json};
+
+pub(crate) use reach::Reached;
 
 use super::admit::Caller;
 use super::body::OnBehalfOf;

@@ -12,7 +12,9 @@ use keyway_domain::limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::admit::Caller;
-use super::api::{accounts, credentials, events, imports, members, requests, scheme, usage};
+use super::api::{
+    accounts, credentials, events, imports, members, requests, revoke_all, scheme, usage,
+};
 use super::problem::Problem;
 use super::{Call, Reply};
 
@@ -330,6 +332,14 @@ fn credential_routes() -> Vec<Route> {
         )
         .created()
         .batch(),
+        post::<revoke_all::RevokeAll>(
+            "/v1/accounts/{account}/credentials/revoke-all",
+            "revokeAllCredentials",
+            "credentials",
+            "Ends every credential of an account, or those of a sort, from the answer on.",
+            handler!(revoke_all::revoke_all),
+        )
+        .takes_away(),
         get(
             under!(credential ""),
             "getCredential",

@@ -279,6 +279,15 @@ fn of_account(kind: Kind, event: &Event, account: &str) -> Option<(String, Strin
             "This is a test",
             format!("Somebody tried whether alerts of {account} arrive. This one did."),
         ),
+        Kind::RevokedTogether => {
+            let count = event.after["credentials"].as_u64().unwrap_or(0);
+            said(
+                "Many credentials were revoked",
+                format!(
+                    "{count} credentials of {account} were revoked at once: they are refused from now on."
+                ),
+            )
+        }
         Kind::AccountSuspended => said(
             "Account suspended",
             format!("{account} is suspended: all its credentials are refused."),

@@ -50,13 +50,15 @@ pub(crate) struct Keyway {
     pub(crate) token: String,
     pub(crate) folder: PathBuf,
     pub(crate) database: Database,
+    /// The database is another's to remove.
+    is_second: bool,
     stop: watch::Sender<bool>,
 }
 
 impl Drop for Keyway {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
-        if !self.folder.as_os_str().is_empty() {
+        if !self.folder.as_os_str().is_empty() && !self.is_second {
             self.database.remove();
         }
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -127,6 +129,15 @@ impl Keyway {
         let database = Database::in_a_file(&folder);
         let site = Site { sign_up: SignUp::Open, ..Site::default() };
         Self::start_on(scheme, folder, database, START, site).await
+    }
+
+    /// Starts another node over the database of this one.
+    pub(crate) async fn beside(&self, scheme: &str) -> Self {
+        let folder = new_folder();
+        let site = Site { sign_up: SignUp::Open, ..Site::default() };
+        let mut node = Self::start_on(scheme, folder, self.database.same(), START, site).await;
+        node.is_second = true;
+        node
     }
 
     /// Starts with something of the dashboard's own set otherwise.
@@ -200,6 +211,7 @@ impl Keyway {
             token: String::new(),
             folder,
             database,
+            is_second: false,
             stop,
         };
         keyway.token = keyway.local_token().await;

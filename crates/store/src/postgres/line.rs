@@ -17,14 +17,14 @@ pub struct Line {
     target: Arc<Target>,
     patience: Duration,
     /// The channel whose notices wake it.
-    listen: Option<&'static str>,
+    listen: Option<String>,
     connection: Option<Postgres>,
     made: u64,
 }
 
 impl Line {
     /// A line on which each call ends within `patience`, and that hears the notices of a channel.
-    pub fn new(target: &Arc<Target>, patience: Duration, listen: Option<&'static str>) -> Self {
+    pub fn new(target: &Arc<Target>, patience: Duration, listen: Option<String>) -> Self {
         Self { target: Arc::clone(target), patience, listen, connection: None, made: 0 }
     }
 
@@ -44,7 +44,7 @@ impl Line {
         }
         if self.connection.is_none() {
             let mut opened = Postgres::open(&self.target, self.patience)?;
-            if let Some(channel) = self.listen {
+            if let Some(channel) = &self.listen {
                 opened.batch(&format!("LISTEN {channel}"))?;
             }
             self.made += 1;
@@ -72,21 +72,22 @@ impl Line {
         self.transact("BEGIN", &end, now, Locking::Rows, |tx| {
             let done = work(tx)?;
             let changes = std::mem::take(&mut tx.changes);
-            changes::log_one(tx, &changes)?;
+            changes::log(tx, &changes)?;
             Ok(done)
         })
     }
 
-    /// Runs a transaction whose commit does not wait for the disk, and then calls a channel: what
-    /// it wrote may be lost if the server crashes.
+    /// Runs a transaction whose commit does not wait for the disk, and then calls channels: what it
+    /// wrote may be lost if the server crashes.
     pub fn write_lightly<T>(
         &mut self,
         now: Time,
-        channel: &str,
+        channels: &[String],
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let begin = "BEGIN; SET LOCAL synchronous_commit = off";
-        self.transact(begin, &format!("NOTIFY {channel}; COMMIT"), now, Locking::Rows, work)
+        let calls: String = channels.iter().map(|channel| format!("NOTIFY {channel}; ")).collect();
+        self.transact(begin, &format!("{calls}COMMIT"), now, Locking::Rows, work)
     }
 
     /// Runs a transaction that only reads, on one snapshot.
@@ -107,7 +108,7 @@ impl Line {
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let done = self.connected().and_then(|connection| {
-            connection.batch(begin)?;
+            connection.batch_later(begin);
             let done = work(&mut Tx::new(connection, now, locking))?;
             connection.batch(end)?;
             Ok(done)
@@ -119,10 +120,9 @@ impl Line {
         done
     }
 
-    /// Waits for a notice, or until it is woken, or as long as is said. Without a connection it
-    /// makes one first.
-    pub fn wait(&mut self, at_most: Duration, woken: &Notify) -> Result<(), DbError> {
-        self.connected()?.wait(at_most, woken);
-        Ok(())
+    /// Waits for a notice, or until it is woken, or as long as is said; what the notices say. Without
+    /// a connection it makes one first.
+    pub fn wait(&mut self, at_most: Duration, woken: &Notify) -> Result<Vec<String>, DbError> {
+        Ok(self.connected()?.wait(at_most, woken))
     }
 }

@@ -115,7 +115,7 @@ fn run_one(
     let mut tx = Tx::new(connection, now, Locking::None);
     let (keep, report) = work(&mut tx);
     let made = std::mem::take(&mut tx.changes);
-    let logged = if keep { changes::log_one(&mut tx, &made) } else { Ok(None) };
+    let logged = if keep { changes::log(&mut tx, &made) } else { Ok(None) };
     let stands = keep && logged.is_ok();
     let end = if stands { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
     let ended = tx.connection.batch(end);

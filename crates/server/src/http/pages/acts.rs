@@ -5,12 +5,13 @@ use keyway_domain::scheme::{Act, Kind, Overlap};
 use keyway_domain::time::{DAY_MS, Time, say_duration};
 use maud::{Markup, html};
 
+use super::dialog::Dialog;
 use super::key::{self, Loaded};
 use super::new_key::{show, to_key};
 use super::problems::{Problems, Stop, Trouble};
 use super::reply;
 use super::reveal::{self, Item, Shown};
-use super::step_up::{Asked, Dialog, Next, again, asked};
+use super::step_up::{Asked, Next, again, asked};
 use super::ui;
 use super::visit::Visit;
 use super::{Answer, icons, layout};

@@ -9,10 +9,11 @@ use keyway_domain::time::DAY_MS;
 use keyway_store::{DbError, credentials, usage};
 use maud::{Markup, html};
 
+use super::dialog::Dialog;
 use super::limits::{Before, expiry, expiry_fields};
 use super::problems::{Problems, Stop, Trouble};
 use super::reveal::{self, Item, Shown};
-use super::step_up::{Asked, Dialog, Next, Wanted, again, asked};
+use super::step_up::{Asked, Next, Wanted, again, asked};
 use super::ui::{self, Field};
 use super::visit::Visit;
 use super::{Answer, icons, layout, reply};

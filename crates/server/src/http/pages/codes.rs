@@ -7,10 +7,11 @@ use keyway_secret::{Entropy as _, OsEntropy, SecretText};
 use keyway_store::{DbError, Tx};
 use maud::{Markup, html};
 
+use super::dialog::Dialog;
 use super::me::{factor_wanted, page_of, you};
 use super::problems::{Problems, Stop, Trouble};
 use super::reply::{self, redirect};
-use super::step_up::{Asked, Dialog, Next, Wanted, again, asked};
+use super::step_up::{Asked, Next, Wanted, again, asked};
 use super::visit::{Signed, Visit};
 use super::{Answer, icons, layout, shown_once};
 use crate::commands::me as commands;

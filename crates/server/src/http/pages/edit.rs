@@ -8,12 +8,13 @@ use keyway_domain::member::Member;
 use keyway_domain::scheme::{Act, Kind, KindGrant, Scheme};
 use maud::{Markup, html};
 
+use super::dialog::Dialog;
 use super::key::{self, Loaded};
 use super::limits::{Before, addresses, expiry, expiry_fields, owner_field};
 use super::new_key::{forget_roster, people, restored};
 use super::problems::{Problems, Stop, Trouble};
 use super::reply;
-use super::step_up::{Asked, Dialog, Next, again, asked};
+use super::step_up::{Asked, Next, again, asked};
 use super::ui::{self, Field};
 use super::visit::Visit;
 use super::{Answer, grants, icons, layout};

@@ -182,7 +182,7 @@ pub(crate) async fn detail(visit: Visit) -> Answer {
     let name = loaded.credential.name.clone();
     let body = html! {
         (head(&visit, &loaded, kind)?)
-        (said::done(visit.fields.text("done")))
+        (said::done(&visit))
         (banner(&visit, &loaded, kind)?)
         (successor(&loaded))
         div.cols {

@@ -115,7 +115,7 @@ fn view(
                 @if may_create { a.btn.primary href=(new) { (icons::PLUS) (create) } }
             }
         }
-        (said::done(visit.fields.text("done")))
+        (said::done(visit))
         @if is_empty {
             section.card { (empty(scheme, environment, may_create, &new, &create)) }
         } @else {

@@ -10,9 +10,10 @@ use keyway_store::{DbError, members};
 use maud::{Markup, html};
 
 use super::codes::{draw_codes, keep_shown};
+use super::dialog::Dialog;
 use super::problems::{Problems, Stop, Trouble};
 use super::reply::{self, redirect};
-use super::step_up::{Asked, Dialog, Next, Wanted, again, asked};
+use super::step_up::{Asked, Next, Wanted, again, asked};
 use super::ui::{self, Field};
 use super::visit::{Signed, Visit};
 use super::{Answer, icons, layout, said};
@@ -47,7 +48,7 @@ async fn view(visit: &Visit, problems: &Problems) -> Result<Markup, Stop> {
     let (list, codes) = own_sessions(visit, signed).await?;
     let body = html! {
         div.head.narrow { div { h1 { "Sign-in security" } p.lede { bdi { (signed.member.name) } " · " (signed.member.email) " · " (ui::role_word(signed.member.role)) } } }
-        (said::done(visit.fields.text("done")))
+        (said::done(visit))
         (problems.summary())
         section.card.narrow aria-labelledby="h-name" {
             header { h2 id="h-name" { "Name and password" } }

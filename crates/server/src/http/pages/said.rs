@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::icons::{self, Icon};
+use super::visit::Visit;
 
 /// An event, said.
 pub(crate) struct Told {
@@ -34,6 +35,7 @@ const KNOWN: &[(&str, &str, &str, Icon)] = &[
     ("api_key.updated", "Changed", "", icons::EDIT),
     ("api_key.owner_changed", "Owner changed", "", icons::TEAM),
     ("api_key.revoked", "Revoked", "warn", icons::BIN),
+    ("account.credentials_revoked", "Many revoked at once", "warn", icons::BIN),
     ("api_key.history_restored", "Put back after a loss", "warn", icons::WARN),
     ("api_key.deleted", "Deleted", "warn", icons::BIN),
     ("member.invited", "Invited", "", icons::MAIL),
@@ -174,7 +176,8 @@ fn diff(before: &Value, after: &Value) -> Markup {
 }
 
 /// What was done, above the page that one comes to afterwards.
-pub(crate) fn done(what: &str) -> Markup {
+pub(crate) fn done(visit: &Visit) -> Markup {
+    let what = visit.fields.text("done");
     let message = match what {
         "rolledback" => {
             "Rolled back. The previous secret is the only one; the new one is refused everywhere."
@@ -201,5 +204,13 @@ pub(crate) fn done(what: &str) -> Markup {
         "nofactor" => "The authenticator app is removed.",
         _ => return html! {},
     };
-    html! { div.note.ok role="status" { (icons::CHECK) div { b { (message) } } } }
+    html! {
+        div.note.ok role="status" {
+            (icons::CHECK)
+            div {
+                b { (message) }
+                @if let Some(reach) = visit.reach() { " " (reach) }
+            }
+        }
+    }
 }

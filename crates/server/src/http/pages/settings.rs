@@ -30,7 +30,7 @@ pub(super) fn frame(visit: &Visit, here: &str, nav: layout::Nav, body: &Markup) 
     let title = tabs.into_iter().find(|(word, _)| *word == here).map_or("Settings", |(_, t)| t);
     let body = html! {
         div.head { div { h1 { "Settings" } p.lede { "What is marked with a lock is set by " (platform) "." } } }
-        (said::done(visit.fields.text("done")))
+        (said::done(visit))
         div.prefs {
             nav aria-label="Settings" {
                 ul { @for (word, label) in tabs { li { a href={ "/settings/" (word) } aria-current=[(word == here).then_some("page")] { (label) } } } }

@@ -12,12 +12,12 @@ use keyway_store::{DbError, Tx, accounts, members, sessions, turns};
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::layout;
 use super::problems::{Problems, Stop, Trouble};
 use super::reply::redirect;
 use super::ui::{self, Field};
 use super::visit::{Signed, Visit};
 use crate::authenticator;
+use crate::coherence::{Effect, Reach};
 use crate::commands::proofs::{self, Lane, Purpose, Tried, What};
 use crate::commands::sessions::{is_good, session_digest};
 use crate::commands::{Error, Moment};
@@ -159,7 +159,7 @@ impl Visit {
         // Not the instant at which the form came: it may have waited for its turn.
         let moment = Moment { now: self.app().now(), ..self.moment() };
         let since = moment.now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
-        let to = self.app().db.write(moment.now, move |tx| {
+        let written = self.app().db.write_placed(moment.now, move |tx| {
             // The same form on another node at the same moment has one effect, too.
             turns::take(tx, key.as_bytes())?;
             if let Some(given) = idempotency::find(tx, &caller, &key, since)? {
@@ -180,7 +180,15 @@ impl Visit {
             idempotency::save(tx, &caller, &key, &given, moment.now)?;
             Ok(next.to)
         });
-        Ok(redirect(&to.await?))
+        let (to, position) = written.await?;
+        if position.is_none() {
+            return Ok(redirect(&to));
+        }
+        let reached = self.app().reach(position, Reach::Everywhere).await?;
+        if reached.effect == Effect::Lost {
+            return Err(lost());
+        }
+        Ok(redirect(&self.with_reach(to, &reached)))
     }
 
     /// The name of this form as it was filled in. The mark alone would be too little: who goes back
@@ -416,6 +424,12 @@ fn still_there(tx: &mut Tx<'_>, moment: &Moment, signed: &Signed) -> Result<(), 
     Err(Error::Conflict { code: "sign_in_changed", message })
 }
 
+/// The database lost the act after it was kept.
+fn lost() -> Trouble {
+    let message = "The database lost this after it was kept. Nothing stands of it; do it again.";
+    Problems::one(StatusCode::SERVICE_UNAVAILABLE, "", message).into()
+}
+
 fn proof_is_gone() -> Error {
     let message = "the confirmation is used up or too old; confirm again".to_owned();
     Error::Conflict { code: "step_up_required", message }
@@ -449,40 +463,4 @@ fn clock_off(seconds: i64) -> String {
     format!(
         "This code is right for another time: your phone's clock seems to be about {by} seconds {way}. Set it automatically; or enter the next code, and its clock is taken as it is."
     )
-}
-
-/// A page with one form in a dialog: modal with script, plain without.
-pub(crate) struct Dialog<'d> {
-    pub(crate) title: String,
-    pub(crate) about: Markup,
-    pub(crate) back: String,
-    pub(crate) body: Markup,
-    pub(crate) keep: &'d str,
-    pub(crate) button: Markup,
-    pub(crate) class: &'d str,
-}
-
-impl Dialog<'_> {
-    /// The dialog, with its form's marks.
-    pub(crate) fn show(&self, visit: &Visit, problems: &Problems) -> Markup {
-        html! {
-            dialog open aria-labelledby="dialog-title" data-modal {
-                form action=(visit.call.uri.path()) method="post" {
-                    (layout::marks(visit))
-                    header {
-                        div.stack.tight {
-                            h1.lg id="dialog-title" { (self.title) }
-                            span.muted { (self.about) }
-                        }
-                        a.btn.quiet.icon.sm href=(self.back) aria-label="Close" data-close { (super::icons::CLOSE) }
-                    }
-                    div.body { (problems.summary()) (self.body) }
-                    footer {
-                        a.btn href=(self.back) data-close { (self.keep) }
-                        button class={ "btn " (self.class) } { (self.button) }
-                    }
-                }
-            }
-        }
-    }
 }

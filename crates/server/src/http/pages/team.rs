@@ -9,9 +9,10 @@ use keyway_store::links::Link;
 use keyway_store::{DbError, credentials, links, members, owners};
 use maud::{Markup, html};
 
+use super::dialog::Dialog;
 use super::new_key::forget_roster;
 use super::problems::{Problems, Stop, Trouble};
-use super::step_up::{Asked, Dialog, Next, Wanted, again, asked};
+use super::step_up::{Asked, Next, Wanted, again, asked};
 use super::ui::{self, Field};
 use super::visit::{Signed, Visit};
 use super::{Answer, icons, layout, reply, said};
@@ -55,7 +56,7 @@ pub(crate) async fn page(visit: Visit) -> Answer {
             }
             @if manages { div.row { a.btn.primary href="/team/invite" { (icons::PLUS) "Invite" } } }
         }
-        (said::done(visit.fields.text("done")))
+        (said::done(&visit))
         @if without > 0 {
             (ui::note("warn", icons::WARN, &html! {
                 b { (ui::count(i64::try_from(without).unwrap_or(0), "person has", "people have")) " no second factor." }

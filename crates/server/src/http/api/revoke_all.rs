@@ -1,0 +1,61 @@
+//! All credentials of an account ended in one call.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use keyway_domain::time::Time;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Caller, Done, Problem, Reply};
+use crate::commands;
+use crate::commands::revoke_all::Which;
+use crate::http::body::{self, OnBehalfOf};
+
+/// Which of an account's live credentials. Without anything, all of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeAll {
+    /// Of this environment only: `test` or `live`.
+    #[serde(default)]
+    environment: Option<String>,
+    /// Of this kind only.
+    #[serde(default)]
+    kind: Option<String>,
+    /// Made before this instant only (RFC 3339).
+    #[serde(default)]
+    created_before: Option<String>,
+    /// The member for whom the platform acts.
+    #[serde(default)]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// `POST /v1/accounts/{account}/credentials/revoke-all`
+pub async fn revoke_all(call: Call, caller: Caller) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let body: RevokeAll = body::read(&call.body)?;
+    let created_before = body.created_before.as_deref().map(|text| {
+        Time::parse(text).ok_or_else(|| {
+            let what = "not an instant; write it like 2026-12-31T00:00:00Z";
+            Problem::invalid("created_before", what)
+        })
+    });
+    let realm = Arc::clone(&call.app.platform);
+    if let Some(kind) = body.kind.as_ref().filter(|kind| realm.rules.scheme.kind(kind).is_none()) {
+        let known: Vec<&str> =
+            realm.rules.scheme.kinds.iter().map(|kind| kind.name.as_str()).collect();
+        let what = format!("there is no kind `{kind}`; there are: {}", known.join(", "));
+        return Err(Problem::invalid("kind", what));
+    }
+    let which = Which {
+        environment: body.environment.as_deref().map(body::environment).transpose()?,
+        kind: body.kind,
+        created_before: created_before.transpose()?,
+    };
+    call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
+        let revoked = commands::revoke_all::revoke_all(tx, moment, account, &which)?;
+        Ok(Done { body: json!({ "account": account, "revoked": revoked }), shown: None })
+    })
+    .await
+}
