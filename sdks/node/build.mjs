@@ -5,8 +5,9 @@ import { rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
+const tsc = `${here}node_modules/typescript/bin/tsc`;
 const compile = (project) =>
-  execFileSync("npx", ["--no-install", "tsc", "-p", project], { cwd: here, stdio: "inherit" });
+  execFileSync(process.execPath, [tsc, "-p", project], { cwd: here, stdio: "inherit" });
 
 rmSync(`${here}dist`, { recursive: true, force: true });
 compile("tsconfig.json");

@@ -85,12 +85,23 @@ test("it_gives_up_after_max_retries_with_the_last_error", async () => {
   assert.equal(cut.got.length, 3);
 });
 
-test("each_wait_is_longer_than_the_one_before_and_none_is_the_same", async () => {
+test("each_wait_is_longer_than_the_one_before", async () => {
   const { url, got } = await scripted(BUSY);
   await assert.rejects(client(url).balance.retrieve());
   const [first, second] = gaps(got);
   assert.ok(first >= 245 && first < 600, `${first}`);
   assert.ok(second >= 495 && second < 1_100, `${second}`);
+});
+
+test("calls_that_failed_together_do_not_come_again_together", async () => {
+  const waits = await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const { url, got } = await scripted(BUSY, DONE);
+      await client(url).balance.retrieve();
+      return gaps(got)[0];
+    }),
+  );
+  assert.ok(Math.max(...waits) - Math.min(...waits) > 30, `${waits}`);
 });
 
 test("retry_after_is_waited_for", async () => {

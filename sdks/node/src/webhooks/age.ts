@@ -1,5 +1,6 @@
 // Whether a message is of now: an old one may be a copy that somebody sends again.
 
+import { ConfigurationError } from "../errors.js";
 import { WebhookVerificationError } from "./error.js";
 
 export interface VerifyOptions {
@@ -16,6 +17,7 @@ const SECONDS = /^\d{1,12}$/;
 export function judgeAge(timestamp: string, options: VerifyOptions): void {
   const nowSeconds = Math.floor((options.now ?? Date.now)() / 1_000);
   const tolerance = options.toleranceSeconds ?? TOLERANCE_SECONDS;
+  if (!(tolerance >= 0)) throw new ConfigurationError("toleranceSeconds must be 0 or more.");
   const age = nowSeconds - Number(timestamp);
   if (age > tolerance) {
     throw new WebhookVerificationError("too_old", `The message was sent ${age} s ago.`);

@@ -44,7 +44,7 @@ export function verifyForm<Event = WebhookEvent>(
 ): Event {
   const { form, url } = options;
   const known = [pairs].flat();
-  if (!known.every(({ id, secret }) => id && secret)) {
+  if (known.length === 0 || !known.every(({ id, secret }) => id && secret)) {
     throw new ConfigurationError("A pair is an id and a secret.");
   }
   const raw = bytes(body);

@@ -1,4 +1,4 @@
-// Whether a message is from the platform: as Standard Webhooks has it, and in a platform's own form.
+// Whether a message is genuine: as Standard Webhooks has it, or in a platform's own form.
 
 import { verifyForm } from "./form.js";
 import { verify } from "./standard.js";

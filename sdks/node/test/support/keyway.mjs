@@ -31,7 +31,8 @@ export async function serve(scheme) {
     await stop();
     await rm(folder, { recursive: true });
   });
-  const made = await run(process.env.KEYWAY_BIN, ["tokens", "create", "--json", "--name", "t", ...data]);
+  const create = ["tokens", "create", "--json", "--name", "test", ...data];
+  const made = await run(process.env.KEYWAY_BIN, create);
   const server = new Server(facts, JSON.parse(made.stdout).secret.token);
   server.account = (await server.post("/accounts", { name: "Toko Kopi" })).id;
   return server;
