@@ -6,6 +6,9 @@ const SHOWN_CHARS = 8;
 /** A secret shorter than this would be given away by its first characters. */
 const MASKABLE_CHARS = 24;
 
+/** A server can nest an answer so deep that no stack would be deep enough. */
+const DEPTH_MAX = 32;
+
 /** Node asks an object by this name how it looks in logs and on consoles. */
 export const inspect = Symbol.for("nodejs.util.inspect.custom");
 
@@ -31,13 +34,16 @@ export class Redactor {
     return redacted;
   }
 
-  /** A copy of a value that was read from JSON. */
-  value(value: unknown): unknown {
+  /** A copy of a value that was read from JSON, as deep as `depth`. */
+  value(value: unknown, depth = DEPTH_MAX): unknown {
     if (typeof value === "string") return this.text(value);
-    if (Array.isArray(value)) return value.map((item) => this.value(item));
     if (typeof value !== "object" || value === null) return value;
-    const entries = Object.entries(value);
-    return Object.fromEntries(entries.map(([name, held]) => [this.text(name), this.value(held)]));
+    if (depth === 0) return "…";
+    if (Array.isArray(value)) return value.map((item) => this.value(item, depth - 1));
+    const copied = Object.entries(value).map(
+      ([name, held]) => [this.text(name), this.value(held, depth - 1)] as const,
+    );
+    return Object.fromEntries(copied);
   }
 }
 

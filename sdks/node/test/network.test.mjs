@@ -124,6 +124,12 @@ test("bodies_of_any_shape_are_read_without_surprise", async () => {
   }
 });
 
+test("an_answer_that_is_nested_without_end_is_read_as_far_as_is_of_use", async () => {
+  const body = "[".repeat(100_000) + "]".repeat(100_000);
+  const { url } = await scripted({ status: 400, body });
+  assert.deepEqual([(await call(url)).status, (await call(url)).code], [400, "http_400"]);
+});
+
 test("an_abort_ends_a_call_under_way_with_its_reason", async () => {
   const { url } = await scripted(hang);
   const stop = new AbortController();
