@@ -53,7 +53,7 @@ test("a_server_that_says_nothing_is_left_after_the_timeout", async () => {
   assert.ok(error instanceof TimeoutError);
   assert.equal(error.code, "timeout");
   assert.match(error.message, /no answer in 200 ms/);
-  assert.ok(Date.now() - began < 2_000);
+  assert.ok(Date.now() - began < 10_000);
 });
 
 test("a_body_that_never_ends_is_left_after_the_timeout", async () => {
