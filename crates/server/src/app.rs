@@ -19,6 +19,7 @@ use keyway_domain::time::Time;
 use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
+use keyway_store::transfer::UNFINISHED;
 use keyway_store::{Change, Db, DbError, Position, Rules, Tx, changes, credentials, due, settings};
 use tokio::sync::Notify;
 
@@ -183,6 +184,9 @@ pub enum OpenError {
          when it was made (nothing was changed)"
     )]
     WrongRootKey,
+    /// A move that was not finished.
+    #[error("a deployment is being moved to this database; finish it with `keyway import --from`")]
+    Unfinished,
     /// Another scheme.
     #[error(
         "this database serves the scheme `{found}`, not `{wanted}`; use `--scheme {found}` or \
@@ -222,6 +226,9 @@ impl App {
         let Opening { scheme, root, clock, terms, node_name, site } = opening;
         let keys = Arc::new(Keyring::derive(&root));
         let scheme = Arc::new(scheme);
+        if db.read(|tx| settings::find(tx, UNFINISHED)).await?.is_some() {
+            return Err(OpenError::Unfinished);
+        }
         belongs(&db, &keys, &scheme, clock.now()).await?;
         let node = u16::try_from(OsEntropy.u128() >> 112).unwrap_or(0);
         let realm = |scheme: Arc<Scheme>, room| {

@@ -17,6 +17,7 @@ mod import;
 mod members;
 mod migrate;
 mod output;
+mod probe;
 mod scheme;
 mod serve;
 mod status;
@@ -92,6 +93,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Refuse a credential on this machine while the database is gone.
     Deny(deny::Args),
+    /// Give a token a new secret again and again, and see that every node keeps the promise.
+    Probe(probe::Args),
     /// Show the nodes over the database, how far each has read, and whether this one may answer.
     Status(status::Args),
     /// Check configuration, database, key file, clock and ports; say what to do.
@@ -146,6 +149,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Import(args) => import::run(args, output).await,
         Command::Migrate(args) => migrate::run(&args, output),
         Command::Deny(args) => deny::run(&args, output),
+        Command::Probe(args) => probe::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,
     }

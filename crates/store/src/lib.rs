@@ -26,6 +26,7 @@ pub mod replacements;
 pub mod reveals;
 pub mod sessions;
 pub mod settings;
+pub mod transfer;
 pub mod tries;
 pub mod turns;
 pub mod usage;

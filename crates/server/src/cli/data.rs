@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -85,23 +85,7 @@ impl Data {
 
     /// Takes the folder's lock; refused while another process has it.
     pub(crate) fn lock(&self) -> Result<Lock, Failure> {
-        let path = self.data.join("lock");
-        let named = |error: &dyn std::fmt::Display| Failure(format!("{}: {error}", path.display()));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| named(&error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) => Err(Failure(format!(
-                "another keyway process runs on {}; stop it first",
-                self.data.display()
-            ))),
-            Err(TryLockError::Error(error)) => Err(named(&error)),
-        }
+        lock(&self.data)
     }
 
     /// The root key. A new one is made only if the database belongs to none yet.
@@ -130,7 +114,7 @@ impl Data {
             site,
         };
         let app = App::open(db, opening).await?;
-        let remembered = if std::path::Path::new(&name).exists() {
+        let remembered = if Path::new(&name).exists() {
             std::fs::canonicalize(&name)?.display().to_string()
         } else {
             name
@@ -151,5 +135,26 @@ impl Data {
             .map_err(|error| Failure(format!("{}: {error}", target.named())))?;
         let owner = db.read(|tx| settings::find(tx, FINGERPRINT)).await?;
         Ok((db, owner.is_some()))
+    }
+}
+
+/// Takes the folder's lock; refused while another process has it.
+pub(crate) fn lock(folder: &Path) -> Result<Lock, Failure> {
+    let path = folder.join("lock");
+    let named = |error: &dyn std::fmt::Display| Failure(format!("{}: {error}", path.display()));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| named(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => Err(Failure(format!(
+            "another keyway process runs on {}; stop it first",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(named(&error)),
     }
 }

@@ -1,6 +1,8 @@
-//! `keyway import`
+//! `keyway import`: keys of another system, or a whole deployment.
 
-use std::path::PathBuf;
+mod deployment;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -14,10 +16,20 @@ use super::output::Output;
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// JSON lines, one key each; `-` for standard input.
-    file: PathBuf,
+    #[arg(required_unless_present = "from")]
+    file: Option<PathBuf>,
     /// The account that gets them (`acct_…`).
-    #[arg(long)]
-    account: String,
+    #[arg(long, required_unless_present = "from")]
+    account: Option<String>,
+    /// A whole deployment instead: the database of a data folder, as `sqlite:keyway-data`.
+    #[arg(long, value_name = "sqlite:FOLDER", requires = "to", conflicts_with_all = ["file", "account", "dry_run"])]
+    from: Option<String>,
+    /// Where the deployment goes: a PostgreSQL that `keyway migrate` has prepared.
+    #[arg(long, value_name = "postgres://…", requires = "from")]
+    to: Option<String>,
+    /// A file with the password of the role at `--to`.
+    #[arg(long, value_name = "FILE", requires = "to")]
+    to_password_file: Option<PathBuf>,
     /// Check every line and import nothing.
     #[arg(long)]
     dry_run: bool,
@@ -31,21 +43,31 @@ A line is a JSON object:
    \"hash\":\"<hex of the hash of the whole key>\",\"hint\":\"sk_live_…aB3d\",\"grant\":{\"invoices\":\"read\"}}
 
 Keys go in by batches of a thousand, each all or nothing. A key that is known already stops its
-batch: importing the same file twice changes nothing.";
+batch: importing the same file twice changes nothing.
+
+A whole deployment goes from a file to a server with --from and --to, while no process runs on
+either. Broken off, it goes on where it was; in the end both sides are compared row by row.
+Then start nodes with --database, and with the root key of the old data folder.";
 
 const BATCH: usize = 1_000;
 /// A line is a few hundred bytes; a file of a million keys is a few hundred megabytes.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
 pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
-    let keys = read(&args)?;
+    if let (Some(from), Some(to)) = (&args.from, &args.to) {
+        return deployment::run(from, to, args.to_password_file.as_deref(), output);
+    }
+    let (Some(file), Some(account)) = (&args.file, &args.account) else {
+        return Err(Failure("say what to import: a file, or --from and --to".to_owned()));
+    };
+    let keys = read(file)?;
     if args.dry_run {
         output.value(&json!({ "lines": keys.len(), "imported": 0 }));
         output.line(format!("{} lines are JSON objects; nothing was imported.", keys.len()));
         return Ok(());
     }
     let client = Client::connect(&args.data).await?;
-    let path = format!("/v1/accounts/{}/credentials/import", args.account);
+    let path = format!("/v1/accounts/{account}/credentials/import");
     let mut imported = 0;
     for batch in keys.chunks(BATCH) {
         client.post(&path, &json!({ "keys": batch })).await.map_err(|Failure(what)| {
@@ -58,18 +80,18 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         }
     }
     output.value(&json!({ "lines": keys.len(), "imported": imported }));
-    output.line(format!("{imported} keys imported into {}.", args.account));
+    output.line(format!("{imported} keys imported into {account}."));
     Ok(())
 }
 
-fn read(args: &Args) -> Result<Vec<Value>, Failure> {
+fn read(path: &Path) -> Result<Vec<Value>, Failure> {
     use std::io::Read as _;
     let mut text = String::new();
-    let named = |error: std::io::Error| Failure(format!("{}: {error}", args.file.display()));
-    if args.file.as_os_str() == "-" {
+    let named = |error: std::io::Error| Failure(format!("{}: {error}", path.display()));
+    if path.as_os_str() == "-" {
         std::io::stdin().take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(named)?;
     } else {
-        let file = std::fs::File::open(&args.file).map_err(named)?;
+        let file = std::fs::File::open(path).map_err(named)?;
         file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(named)?;
     }
     let mut keys = Vec::new();

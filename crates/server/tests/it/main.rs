@@ -9,6 +9,7 @@ mod audit;
 mod bad_input;
 mod browser;
 mod canary;
+mod clocks;
 mod clockwork;
 mod denied;
 mod doors;
