@@ -271,6 +271,8 @@ impl App {
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
         let applied = app.load().await?;
         app.join(terms, node_name, applied)?;
+        app.platform.engine.set_ready();
+        app.operator.engine.set_ready();
         catch_up(&app).await?;
         Ok(app)
     }
@@ -362,8 +364,6 @@ impl App {
                 app.load_all(tx).map(|()| applied)
             })
             .await?;
-        self.platform.engine.set_ready();
-        self.operator.engine.set_ready();
         tracing::info!(
             secrets = self.platform.engine.index.len(),
             milliseconds = self.now().0 - started.0,
@@ -416,8 +416,11 @@ impl App {
     pub(crate) fn apply(&self, change: &Change) {
         match change {
             Change::Credential(credential) => {
-                if !self.denied.holds(credential.id) {
-                    self.realm(credential.account).engine.index.apply(credential, self.now());
+                let index = &self.realm(credential.account).engine.index;
+                index.apply(credential, self.now());
+                // Looked at afterwards: what is denied meanwhile must not be let in by this.
+                if self.denied.holds(credential.id) {
+                    index.end_where(|entry| entry.credential == credential.id);
                 }
                 self.rosters.apply(credential);
             }

@@ -16,6 +16,7 @@ pub use lease::Lease;
 pub use waits::{Effect, Reach};
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -226,6 +227,12 @@ impl Node {
             self.lease.set(Boot(u64::MAX), Boot(u64::MAX));
         }
     }
+}
+
+/// Does a turn of a thread. One that panics is a turn that failed: the thread goes on.
+fn caught<T>(thread: &str, turn: impl FnOnce() -> Result<T, DbError>) -> Result<T, DbError> {
+    let done = catch_unwind(AssertUnwindSafe(turn));
+    done.unwrap_or_else(|_| Err(DbError::other(format!("{thread} panicked; it goes on"))))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

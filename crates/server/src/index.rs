@@ -4,6 +4,7 @@
 //! segments that never move; the table over them is one flat array, replaced whole when it grows.
 //! One writer (the store's, after each commit) changes it; readers see each record whole.
 
+mod ending;
 mod pool;
 mod record;
 mod table;
@@ -263,7 +264,10 @@ impl Index {
     pub fn apply(&self, credential: &Credential, now: Time) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(what) = self.apply_locked(&mut writer, credential, now) {
-            // Fail closed: what can't be indexed is not accepted.
+            // Fail closed: what can't be indexed is not accepted, nor what was known of it before.
+            for secret in &credential.secrets {
+                self.end(secret.digest.prefix());
+            }
             tracing::error!(credential = %credential.id, "not indexed, and so refused: {what}");
         }
     }
@@ -326,19 +330,6 @@ impl Index {
             shared.get_or_insert(entry);
         }
         Ok(())
-    }
-
-    /// Ends at once, for ever, every secret of which that holds: what can't be vouched for is not
-    /// accepted. What is applied afterwards counts again.
-    pub fn end_where(&self, which: impl Fn(&Entry) -> bool) {
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        for slot in 0..self.records.len() {
-            let Some(record) = self.records.at(slot) else { continue };
-            if let Some(entry) = record.entry(slot).filter(&which) {
-                let ended = Entry { ends_at: Time(0), ends_by_expiry: false, ..entry };
-                record.write(record.digest(), &ended);
-            }
-        }
     }
 
     /// Forgets secrets that ended long ago, so that their places can be used again.

@@ -21,15 +21,15 @@ use keyway_domain::limits::{
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
-    Change, DbError, Tx, accounts, alerts as kept_alerts, audit, changes, credentials, deliveries,
-    events, idempotency, links, messages, proofs, repeats as stored_repeats, reveals, sessions,
-    settings, tries,
+    DbError, Tx, accounts, alerts as kept_alerts, audit, changes, credentials, deliveries, events,
+    idempotency, links, messages, proofs, repeats as stored_repeats, reveals, sessions, settings,
+    tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::app::{App, Realm, Refused};
+use crate::app::{App, Refused};
 use crate::commands::repeats;
 use crate::webhooks::Deliverer;
 use crate::{alerts, mail, telling, timekeeper};
@@ -186,12 +186,15 @@ pub async fn look_at_denied(app: &Arc<App>) -> Result<(), DbError> {
         }
     }
     for id in gone {
-        let read = |realm: &Realm| {
+        // In the order of the log: a revocation that comes meanwhile must not be undone.
+        for realm in [&app.platform, &app.operator] {
             let rules = realm.rules.clone();
-            app.db.read(move |tx| credentials::find_any(tx, &rules, id))
-        };
-        if let Some(found) = read(&app.platform).await? {
-            app.apply(&Change::Credential(Box::new(found)));
+            let again = move |tx: &mut Tx<'_>| credentials::announce(tx, &rules, id);
+            match app.db.write(app.now(), again).await {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(credential = %id, %error, "it is not read again"),
+            }
         }
     }
     Ok(())

@@ -214,12 +214,12 @@ pub fn after(tx: &mut Tx<'_>, seq: i64, limit: u32) -> Result<Vec<Entry>, DbErro
     )
 }
 
-/// Forgets some entries from before an instant, never the newest; how many.
+/// Forgets some entries from before an instant, never the newest ten thousand; how many.
 pub fn prune(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64, DbError> {
     tx.run(
         "DELETE FROM change_log WHERE seq IN (
              SELECT l.seq FROM change_log l WHERE l.at < $1
-                 AND l.seq < (SELECT h.seq FROM change_head h WHERE h.one = 1)
+                 AND l.seq < (SELECT h.seq - 10000 FROM change_head h WHERE h.one = 1)
              ORDER BY l.seq LIMIT $2)",
         &[before.0.into(), i64::from(limit).into()],
     )

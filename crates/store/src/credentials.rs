@@ -121,6 +121,15 @@ pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(
     Ok(())
 }
 
+/// Has a credential read again by everyone who follows the log: what it says has not changed, but
+/// what somebody makes of it has. Whether there is one.
+pub fn announce(tx: &mut Tx<'_>, rules: &Rules, id: CredentialId) -> Result<bool, DbError> {
+    let sql = format!("{HEAD} WHERE id = $1 {}", tx.lock());
+    let Some(found) = one(tx, rules, &sql, &[id.to_string().into()])? else { return Ok(false) };
+    tx.changed(Change::Credential(Box::new(found)));
+    Ok(true)
+}
+
 /// Holds an account's live credentials until the transaction ends.
 pub fn lock_live(tx: &mut Tx<'_>, account: AccountId) -> Result<(), DbError> {
     if tx.locking == Locking::None {

@@ -28,6 +28,10 @@ pub(crate) trait Connection {
     fn run_later(&mut self, sql: &str, values: &[Value]) -> Result<(), DbError> {
         self.run(sql, values).map(drop)
     }
+    /// Why the last statement that failed did, where that can pass by itself.
+    fn trouble(&self) -> Option<Trouble> {
+        None
+    }
     /// Drops what is to be run later: the part of the transaction that it belongs to has failed.
     fn forget_later(&mut self) {}
     /// Runs a statement once for each row of values. A server is not waited for in between.
@@ -132,8 +136,15 @@ impl<'c> Tx<'c> {
             self.connection.forget_later();
         }
         let end = if done.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
+        let trouble = self.connection.trouble();
         self.connection.batch(end)?;
-        Ok(done)
+        // Somebody in the way is no fault of the part: the whole is done again.
+        match trouble.filter(|_| done.is_err()) {
+            Some(trouble @ (Trouble::Again | Trouble::Busy | Trouble::Away)) => {
+                Err(DbError::new(trouble, "a part of a transaction met another's lock"))
+            }
+            _ => Ok(done),
+        }
     }
 
     /// What a locking read ends with.

@@ -135,17 +135,21 @@ pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Kept>, DbError> {
 }
 
 /// Every lease, with the server's timeline, in one statement: it changes when a standby takes over,
-/// also when no entry of the log shows it. `None` while there is no lease to look at.
-pub fn look(tx: &mut Tx<'_>) -> Result<(Vec<Lease>, Option<String>), DbError> {
+/// also when no entry of the log shows it.
+pub fn look(tx: &mut Tx<'_>) -> Result<(Vec<Lease>, String), DbError> {
     let rows = tx.all(
-        "SELECT node, inc, renew_no, applied, ttl_ms, grace_ms,
+        "SELECT n.node, n.inc, n.renew_no, n.applied, n.ttl_ms, n.grace_ms,
              CAST(substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS TEXT)
-         FROM node_lease",
+         FROM change_head h LEFT JOIN node_lease n ON h.one = 1",
         &[],
-        |row| Ok((read_lease(row)?, row.text(6)?.to_owned())),
+        |row| {
+            let lease = row.maybe_text(0)?.is_some().then(|| read_lease(row)).transpose()?;
+            Ok((lease, row.text(6)?.to_owned()))
+        },
     )?;
     let timeline = rows.first().map(|(_, timeline)| timeline.clone());
-    Ok((rows.into_iter().map(|(lease, _)| lease).collect(), timeline))
+    let timeline = timeline.ok_or_else(|| DbError::broken("the change log has no head"))?;
+    Ok((rows.into_iter().filter_map(|(lease, _)| lease).collect(), timeline))
 }
 
 fn read_lease(row: &dyn Columns) -> Result<Lease, DbError> {

@@ -67,7 +67,8 @@ impl Postgres {
             last_trouble: None,
             is_lost: false,
         };
-        let ms = patience.as_millis();
+        // The server gives up after us: what it was asked to commit, it says nothing of too early.
+        let ms = patience.as_millis() + 2_000;
         opened.batch(&format!(
             "SET statement_timeout = {ms}; SET lock_timeout = {};
              SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning;
@@ -146,7 +147,12 @@ impl Postgres {
     fn noted<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
         if let Err(error) = &done {
             self.last_trouble = Some(error.trouble);
-            self.is_lost |= error.trouble == Trouble::Away;
+            // A primary that became a standby is none any more.
+            self.is_lost |= matches!(error.trouble, Trouble::Away | Trouble::ReadOnly);
+            if error.trouble == Trouble::Again {
+                // A statement of a table that was changed meanwhile is prepared anew.
+                self.statements.clear();
+            }
         }
         done
     }
@@ -235,9 +241,18 @@ impl Connection for Postgres {
     }
 
     fn run_later(&mut self, sql: &str, values: &[Value]) -> Result<(), DbError> {
+        let has_nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
+        if values.iter().any(has_nul) {
+            // Found later it would not keep the rest from being committed.
+            return self.noted(Err(DbError::other("text with a NUL, which no column holds")));
+        }
         let statement = self.statement(sql, values)?;
         self.pending.push(Pending::Run(statement, values.to_vec()));
         Ok(())
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.last_trouble
     }
 
     fn forget_later(&mut self) {

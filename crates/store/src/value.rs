@@ -165,6 +165,11 @@ impl DbError {
         matches!(self.trouble, Trouble::Away | Trouble::Unknown)
     }
 
+    /// What is stored can't be read or trusted: trying again changes nothing.
+    pub fn is_about_a_row(&self) -> bool {
+        matches!(self.trouble, Trouble::Corrupt | Trouble::Tampered)
+    }
+
     /// A unique index was violated.
     pub fn is_duplicate(&self) -> bool {
         self.trouble == Trouble::Duplicate

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use keyway_coherence::Position;
 use keyway_coherence::chain::{self, Next};
+use keyway_domain::credential::Credential;
 use keyway_domain::id::{AccountId, CredentialId};
+use keyway_domain::limits::ENDED_SECRETS_KEPT;
 use keyway_store::credentials::Realm;
 use keyway_store::{
     Change, DbError, LOG_CHANNEL, Line, Tx, accounts, changes, credentials, leases, settings,
 };
 
-use super::{Node, lock, restore};
+use super::{Node, caught, lock, restore};
 use crate::app::App;
 use crate::clock::boot;
 use crate::commands::imports::IMPORTED;
@@ -44,7 +46,8 @@ pub(super) fn run(node: &Arc<Node>) {
             })
         };
         let Some(app) = node.app.upgrade() else { return };
-        match keep_up(node, &app, &mut line, origins) {
+        let kept_up = caught("keyway-follow", || keep_up(node, &app, &mut line, origins));
+        match kept_up {
             Ok(()) => was_well = true,
             Err(error) if was_well => {
                 tracing::warn!(%error, "the change log can't be followed; it is tried again");
@@ -196,7 +199,7 @@ fn apply(
 fn take_credential(
     node: &Node,
     app: &App,
-    found: Result<keyway_domain::credential::Credential, (String, DbError)>,
+    found: Result<Credential, (String, DbError)>,
     missing: &mut HashSet<CredentialId>,
 ) {
     match found {
@@ -215,7 +218,23 @@ fn take_credential(
 
 fn take(node: &Node, app: &App, change: Change) {
     app.apply(&change);
+    if let Change::Credential(credential) = &change {
+        end_forgotten(node, app, credential);
+    }
     lock(&node.recent).note(change, boot());
+}
+
+/// A credential forgets its oldest secrets. A node that was away while it did never reads that they
+/// have ended.
+fn end_forgotten(node: &Node, app: &App, credential: &Credential) {
+    let index = &app.realm(credential.account).engine.index;
+    if let Some(before) = lock(&node.recent).credential(credential.id) {
+        index.end_forgotten(&before, credential);
+    } else if credential.version > 1 && credential.secrets.len() >= ENDED_SECRETS_KEPT {
+        let numbers: Vec<u32> = credential.secrets.iter().map(|secret| secret.number).collect();
+        let id = credential.id;
+        index.end_where(|entry| entry.credential == id && !numbers.contains(&entry.secret));
+    }
 }
 
 /// A row that can't be trusted makes its own credential fail, and nothing else.

@@ -1,14 +1,14 @@
 //! The right to answer: renewed twice a second, checked at every verification.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyway_coherence::Boot;
 use keyway_store::{DbError, Line, changes, leases};
 use tokio::sync::Notify;
 
-use super::{Node, lock};
+use super::{Node, caught, lock};
 use crate::clock::boot;
 
 /// Until when this process may answer. Verification reads it before it looks anything up, and again
@@ -18,7 +18,6 @@ pub struct Lease {
     valid_until: AtomicU64,
     grace_until: AtomicU64,
     /// Somebody found it over.
-    is_missed: AtomicBool,
     missed: Notify,
     /// It is there again.
     back: Notify,
@@ -48,7 +47,6 @@ impl Lease {
             return;
         }
         let back = self.back.notified();
-        self.is_missed.store(true, Ordering::SeqCst);
         self.missed.notify_one();
         if !self.holds() {
             // An answer without a lease is the same whether it was waited for or not.
@@ -65,7 +63,6 @@ impl Lease {
         self.valid_until.store(valid_until.0, Ordering::SeqCst);
         self.grace_until.store(grace_until.0, Ordering::SeqCst);
         if grace_until > Boot::ZERO {
-            self.is_missed.store(false, Ordering::SeqCst);
             self.back.notify_waiters();
         }
     }
@@ -86,9 +83,12 @@ pub(super) fn run(node: &Arc<Node>) {
     let mut was_well = true;
     while !node.stops() {
         let begun = boot();
-        let renewed = renew(node, &mut line);
+        let renewed = caught("keyway-lease", || renew(node, &mut line));
         match &renewed {
-            Ok(Renewed::Again) => continue,
+            Ok(Renewed::Again) => {
+                std::thread::park_timeout(RETRY / 10);
+                continue;
+            }
             Ok(_) => was_well = true,
             Err(error) if was_well => {
                 tracing::warn!(%error, "the lease was not renewed; it is tried again");
@@ -184,7 +184,12 @@ fn lost(
         tracing::warn!("the lease was ended by another node, which did not hear of this one");
         return Ok(Renewed::Again);
     }
-    node.is_broken.store(true, Ordering::SeqCst);
+    let state = lock(&node.state);
+    // Meanwhile the index may have been loaded anew, as of a place that is there.
+    if state.holder.position() == applied {
+        node.is_broken.store(true, Ordering::SeqCst);
+    }
+    drop(state);
     node.wake.follow.notify_one();
     Ok(Renewed::Waits)
 }

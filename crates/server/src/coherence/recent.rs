@@ -48,6 +48,11 @@ impl Recent {
         }
     }
 
+    /// A credential as it was seen last.
+    pub(super) fn credential(&self, id: CredentialId) -> Option<Credential> {
+        self.credentials.get(&id).map(|(_, credential)| (**credential).clone())
+    }
+
     pub(super) fn credentials(&self) -> Vec<Credential> {
         self.credentials.values().map(|(_, credential)| (**credential).clone()).collect()
     }

@@ -10,7 +10,7 @@ use keyway_domain::time::Time;
 use keyway_store::{DbError, Line, Tx, accounts, changes, credentials};
 use serde_json::json;
 
-use super::{Node, lock};
+use super::{Node, follow, lock};
 use crate::app::App;
 use crate::clock::boot;
 
@@ -41,17 +41,17 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
             accounts::save(tx, &found).map(|()| true)
         })?);
     }
+    let mut skipped = Vec::new();
     for ours in &credentials {
-        let again = |tx: &mut Tx<'_>| put_back_one(app, tx, ours);
-        match line.write_logged(app.now(), again) {
-            Ok(did) => put_back += u64::from(did),
-            Err(error) if error.is_away() => return Err(error),
-            Err(error) => {
-                tracing::error!(credential = %ours.id, %error, "a lost change is not put back");
-            }
+        match put_back_or_skip(app, line, ours)? {
+            Some(did) => put_back += u64::from(did),
+            None => skipped.push(ours.id),
         }
     }
     let position = reload(app, line)?;
+    for id in skipped {
+        follow::refuse(app, &id.to_string(), &"what was lost of it can't be put back");
+    }
     let mut state = lock(&node.state);
     state.holder.reloaded(position);
     state.has_row = false;
@@ -63,6 +63,32 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
     node.lease.hurry();
     tracing::warn!(put_back, seconds = boot().0 / 1_000_000_000, "what was lost is put back");
     Ok(())
+}
+
+/// Puts back what one credential has lost; `None` if its row is such that nothing can be. Any other
+/// trouble ends the whole attempt, which begins anew: nothing is answered until then.
+fn put_back_or_skip(
+    app: &App,
+    line: &mut Line,
+    ours: &Credential,
+) -> Result<Option<bool>, DbError> {
+    const TRIES: u32 = 3;
+    for tried in 1.. {
+        match line.write_logged(app.now(), |tx| put_back_one(app, tx, ours)) {
+            Ok(did) => return Ok(Some(did)),
+            Err(error) if error.is_about_a_row() => {
+                tracing::error!(credential = %ours.id, %error, "a lost change is not put back");
+                return Ok(None);
+            }
+            // Another node was quicker, or another credential has its place in this history.
+            Err(error) if error.is_duplicate() && tried == TRIES => return Ok(None),
+            Err(error) if error.is_duplicate() => {
+                tracing::debug!(credential = %ours.id, %error, "it is tried again");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Loads everything as it is now; what is not there any more is refused.

@@ -10,7 +10,7 @@ use keyway_store::{DbError, Line, changes, leases};
 use tokio::sync::oneshot;
 
 use super::follow::ack_channel;
-use super::{Node, lock};
+use super::{Node, caught, lock};
 use crate::clock::boot;
 
 /// How far a change must have come before its caller is answered.
@@ -99,8 +99,6 @@ const BUSY_TICK: Duration = Duration::from_millis(20);
 pub(super) fn run(node: &Arc<Node>) {
     let mut line = Line::new(&node.target, node.terms.ttl / 2, Some(ack_channel(&node.origin)));
     let mut observer = Observer::new(node.terms);
-    // What this process never saw may have been lost before it began.
-    observer.distrust(boot());
     let mut waits: Vec<Wait> = Vec::new();
     let (mut made, mut looked) = (0, Boot::ZERO);
     let mut timeline = String::new();
@@ -119,11 +117,8 @@ pub(super) fn run(node: &Arc<Node>) {
         if node.is_distrusted.swap(false, Ordering::SeqCst) {
             observer.distrust(boot());
         }
-        if line.made() != made {
-            made = line.made();
-            observer.forget();
-        }
-        match look(node, &mut line, &mut observer, &mut timeline, &mut waits) {
+        let mut seen = Seen { observer: &mut observer, timeline: &mut timeline, made: &mut made };
+        match caught("keyway-waits", || look(node, &mut line, &mut seen, &mut waits)) {
             Ok(()) => was_well = true,
             Err(error) => {
                 if was_well {
@@ -136,12 +131,18 @@ pub(super) fn run(node: &Arc<Node>) {
     }
 }
 
+/// What was seen of the leases, over which connection, of which server.
+struct Seen<'s> {
+    observer: &'s mut Observer,
+    timeline: &'s mut String,
+    made: &'s mut u64,
+}
+
 /// Looks at all leases once, for everything that waits.
 fn look(
     node: &Node,
     line: &mut Line,
-    observer: &mut Observer,
-    timeline: &mut String,
+    seen: &mut Seen<'_>,
     waits: &mut Vec<Wait>,
 ) -> Result<(), DbError> {
     let positions: Vec<Position> = waits.iter().map(|wait| wait.position).collect();
@@ -150,14 +151,18 @@ fn look(
         Ok((rows, changes::which_hold(tx, &positions)?, timeline))
     })?;
     let received = boot();
-    if let Some(found) = found.filter(|found| found != timeline) {
+    let Seen { observer, timeline, made } = seen;
+    if line.made() != **made {
+        **made = line.made();
+        observer.forget();
+    }
+    if found != **timeline {
+        // Also at the first look: what another server gave before, nobody here has seen.
         if !timeline.is_empty() {
-            tracing::warn!(
-                "another server has taken over: leases that it may have lost are waited for"
-            );
-            observer.distrust(received);
+            tracing::warn!("another server has taken over: leases it may have lost are waited for");
         }
-        *timeline = found;
+        observer.distrust(received);
+        **timeline = found;
     }
     observer.look(&rows, received);
     let mut over = Vec::new();

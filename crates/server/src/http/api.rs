@@ -38,6 +38,7 @@ use super::body::OnBehalfOf;
 use super::problem::Problem;
 use super::{Call, Reply, json as json_reply};
 use crate::app::Realm;
+use crate::coherence::Reach;
 use crate::commands::{Error, Moment, repeats};
 use crate::verify::percent_decoded;
 
@@ -132,6 +133,10 @@ impl Call {
             }
             Err(Failure::Command(error)) => {
                 self.note_refusal(&refused_moment, &error);
+                if self.takes_away && matches!(error, Error::Refused(_) | Error::Conflict { .. }) {
+                    // Whoever is told that it has ended already is told so when it has, everywhere.
+                    self.app.reach(None, Reach::Everywhere).await?;
+                }
                 Err(error.into())
             }
             Err(Failure::OtherBody) => Err(Problem::new(

@@ -93,5 +93,7 @@ pub(crate) async fn listed(keyway: &Keyway, account: &str) -> Value {
 #[track_caller]
 pub(crate) fn leads_to(answer: &Answer) -> &str {
     assert_eq!(answer.status, 303, "{}\n{}", answer.head, answer.text);
-    answer.header("location").expect("a redirect leads somewhere")
+    let to = answer.header("location").expect("a redirect leads somewhere");
+    // How far the act came, where there are nodes, is no part of where it leads.
+    to.split_once("&reach=").map_or(to, |(to, _)| to)
 }

@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Why a database can't be reached as it was said.
@@ -62,10 +62,12 @@ impl Target {
         let encrypt = match mode.as_deref() {
             Some("verify-full" | "require") => true,
             Some("disable") => false,
-            None => !config.get_hosts().iter().all(is_own_machine),
+            None => !is_here(&config),
             Some(_) => return Err(bad("sslmode is `verify-full` or `disable`")),
         };
         config.ssl_mode(if encrypt { SslMode::Require } else { SslMode::Disable });
+        // A standby that lags would be read as if it were the database.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         config.application_name("keyway");
         config.connect_timeout(CONNECT_WITHIN);
         config.tcp_user_timeout(UNCONFIRMED);
@@ -116,6 +118,13 @@ fn without_mode(url: &str) -> (String, Option<String>) {
         .collect();
     let rest = rest.join("&");
     (if rest.is_empty() { front.to_owned() } else { format!("{front}?{rest}") }, mode)
+}
+
+/// Whether nothing of the connection leaves this machine.
+fn is_here(config: &Config) -> bool {
+    !config.get_hosts().is_empty()
+        && config.get_hosts().iter().all(is_own_machine)
+        && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
 }
 
 fn is_own_machine(host: &Host) -> bool {

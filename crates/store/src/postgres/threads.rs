@@ -4,6 +4,7 @@
 //! several would hold the locks of the first for as long as all of them take. A write that loses a
 //! race is done again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -91,9 +92,15 @@ fn write_loop(
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(mut write) = next else { return };
         for tried in 1.. {
-            match run(&mut connection, logged, write, tried, follower) {
-                None => break,
-                Some(again) => write = again,
+            let turn = || run(&mut connection, logged, write, tried, follower);
+            match catch_unwind(AssertUnwindSafe(turn)) {
+                Ok(None) => break,
+                Ok(Some(again)) => write = again,
+                Err(_) => {
+                    tracing::error!("a writer panicked; its caller is told, and it goes on");
+                    connection.connection = None;
+                    break;
+                }
             }
             // Whoever was in the way is given time to be gone.
             std::thread::park_timeout(Duration::from_millis(2 * tried));

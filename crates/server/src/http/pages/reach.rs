@@ -52,13 +52,13 @@ impl Seen {
         Self { reached: part(0), nodes: part(4), took_ms: part(8), by: i64::from_be_bytes(by) }
     }
 
-    fn say(&self) -> String {
+    fn say(&self, is: &str) -> String {
         let (reached, nodes) = (self.reached, self.nodes);
         if self.by == 0 {
-            return format!("Refused on {reached} of {nodes} nodes, {} ms.", self.took_ms);
+            return format!("{is} on {reached} of {nodes} nodes, {} ms.", self.took_ms);
         }
         let by = Time(self.by).to_string();
-        format!("Refused on {reached} of {nodes} nodes so far, and on all of them by {by}.")
+        format!("{is} on {reached} of {nodes} nodes so far, and on all of them by {by}.")
     }
 }
 
@@ -74,11 +74,11 @@ impl Visit {
         format!("{to}&reach={}", URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// How far the act came that led here, in a sentence.
-    pub(super) fn reach(&self) -> Option<String> {
+    /// How far the act came that led here, in a sentence that begins with what it is there.
+    pub(super) fn reach(&self, is: &str) -> Option<String> {
         let text = self.fields.text("reach");
         let sealed = URL_SAFE_NO_PAD.decode(text).ok().filter(|sealed| !sealed.is_empty())?;
         let bytes = self.app().keys.cursors.unseal_unique(&sealed).ok()?;
-        Some(Seen::from_bytes(&<[u8; BYTES]>::try_from(bytes).ok()?).say())
+        Some(Seen::from_bytes(&<[u8; BYTES]>::try_from(bytes).ok()?).say(is))
     }
 }

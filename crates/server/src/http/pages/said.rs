@@ -204,12 +204,14 @@ pub(crate) fn done(visit: &Visit) -> Markup {
         "nofactor" => "The authenticator app is removed.",
         _ => return html! {},
     };
+    let takes_away = matches!(what, "rolledback" | "finished" | "revoked" | "deleted");
+    let is = if takes_away { "Refused" } else { "True" };
     html! {
         div.note.ok role="status" {
             (icons::CHECK)
             div {
                 b { (message) }
-                @if let Some(reach) = visit.reach() { " " (reach) }
+                @if let Some(reach) = visit.reach(is) { " " (reach) }
             }
         }
     }

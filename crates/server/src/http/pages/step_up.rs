@@ -180,7 +180,12 @@ impl Visit {
             idempotency::save(tx, &caller, &key, &given, moment.now)?;
             Ok(next.to)
         });
-        let (to, position) = written.await?;
+        let written = written.await;
+        if matches!(&written, Err(Error::Refused(_) | Error::Conflict { .. })) {
+            // Whoever is told that it has ended already is told so when it has, everywhere.
+            self.app().reach(None, Reach::Everywhere).await?;
+        }
+        let (to, position) = written?;
         if position.is_none() {
             return Ok(redirect(&to));
         }
@@ -217,7 +222,9 @@ impl Visit {
         let (by, name) = (signed.member.id.to_string(), key.to_owned());
         let read = move |tx: &mut Tx<'_>| idempotency::find(tx, &by, &name, since);
         let found = self.app().db.read(read).await?;
-        Ok(found.map(|given| redirect(&where_to(&given))))
+        let Some(given) = found else { return Ok(None) };
+        let reached = self.app().reach(None, Reach::Everywhere).await?;
+        Ok(Some(redirect(&self.with_reach(where_to(&given), &reached))))
     }
 
     /// Looks at the proof that came with the form and keeps it for the act, unless one is kept.
