@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use keyway_domain::credential::Credential;
+use keyway_domain::id::CredentialId;
+use keyway_store::{Tx, credentials};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Keyway, bearer};
@@ -147,4 +150,20 @@ async fn a_node_says_who_there_is_and_one_that_leaves_is_waited_for_no_more() {
     assert!(began.elapsed() < Duration::from_secs(1), "{answer}");
     let nodes: Value = one.get("/v1/nodes").await.expect(200).json();
     assert_eq!(nodes["nodes"].as_array().map(Vec::len), Some(1), "{nodes}");
+}
+
+#[tokio::test]
+async fn a_secret_that_a_credential_forgot_unseen_is_accepted_no_more() {
+    let keyway = Keyway::start(SCHEME).await;
+    let account = keyway.account().await;
+    let (made, other) = (key(&keyway, &account).await, key(&keyway, &account).await);
+    let id = CredentialId::parse(&made.id()).expect("an id");
+    let rules = keyway.app.platform.rules.clone();
+    let read = move |tx: &mut Tx<'_>| credentials::find_any(tx, &rules, id);
+    let before = keyway.app.db.read(read).await.expect("a row").expect("it is there");
+    // As a node sees it that was away for so many rotations that this one is remembered no more.
+    let now = Credential { secrets: Vec::new(), ..before.clone() };
+    keyway.app.platform.engine.index.end_forgotten(&before, &now);
+    assert_eq!(asked(&keyway, &made.shown("key")).await, 401);
+    assert_eq!(asked(&keyway, &other.shown("key")).await, 200);
 }

@@ -226,7 +226,7 @@ fn the_follower_knows_before_the_caller_is_answered() {
 #[test]
 fn sixty_four_writers_at_once_all_land_in_one_unbroken_order() {
     const EACH: u128 = 10;
-    let house = House::new("many");
+    let house = House::busy("many");
     let told = Arc::new(Told::default());
     house.db.follow(told.clone());
     house.runtime.block_on(async {

@@ -46,7 +46,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 }
 
 pub(crate) fn options() -> Options {
-    Options { readers: 1, writers: 2, durable: false }
+    Options { readers: 1, writers: 1, durable: false }
 }
 
 /// A scheme with a single kind (the first) and one of which there may be many (the second).
@@ -69,18 +69,25 @@ impl House {
     pub(crate) fn new(name: &str) -> Self {
         let folder = folder(name);
         let database = Database::of(&folder);
-        Self::of(folder, database)
+        Self::of(folder, database, &options())
+    }
+
+    /// A house in which several write at once, where the engine can.
+    pub(crate) fn busy(name: &str) -> Self {
+        let folder = folder(name);
+        let database = Database::of(&folder);
+        Self::of(folder, database, &Options { writers: 4, ..options() })
     }
 
     /// A house in a file, for what only a file can do.
     pub(crate) fn in_a_file(name: &str) -> Self {
         let folder = folder(name);
         let database = Database::in_a_file(&folder);
-        Self::of(folder, database)
+        Self::of(folder, database, &options())
     }
 
-    fn of(folder: PathBuf, database: Database) -> Self {
-        let db = database.open(&options()).unwrap();
+    fn of(folder: PathBuf, database: Database, options: &Options) -> Self {
+        let db = database.open(options).unwrap();
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         Self { runtime, db, rules: rules(), folder, database }
     }

@@ -223,8 +223,9 @@ impl Visit {
         let read = move |tx: &mut Tx<'_>| idempotency::find(tx, &by, &name, since);
         let found = self.app().db.read(read).await?;
         let Some(given) = found else { return Ok(None) };
-        let reached = self.app().reach(None, Reach::Everywhere).await?;
-        Ok(Some(redirect(&self.with_reach(where_to(&given), &reached))))
+        // Whoever sends it again is told so when it is true everywhere, as the first one was.
+        self.app().reach(None, Reach::Everywhere).await?;
+        Ok(Some(redirect(&where_to(&given))))
     }
 
     /// Looks at the proof that came with the form and keeps it for the act, unless one is kept.
