@@ -32,9 +32,12 @@ async fn asked(keyway: &Keyway, key: &str) -> u16 {
 
 /// Waits until something holds; a test that waits in vain fails by its time.
 async fn until(holds: impl AsyncFn() -> bool) {
-    while !holds().await {
-        tokio::task::yield_now().await;
-    }
+    let held = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), held).await.expect("it holds in time");
 }
 
 #[tokio::test]
