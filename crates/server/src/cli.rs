@@ -24,9 +24,11 @@ mod status;
 mod tokens;
 mod webhooks;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use keyway_secret::SecretText;
 use tracing_subscriber::EnvFilter;
 
 use output::Output;
@@ -153,6 +155,13 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Status(args) => status::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,
     }
+}
+
+/// Reads a secret from a file, without the line's end that editors add.
+fn secret_file(path: &Path) -> Result<SecretText, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+    Ok(SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn log_to_stderr(filter: &str, as_json: bool) -> Result<(), Failure> {

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use keyway_coherence::Terms;
-use keyway_secret::SecretText;
 use keyway_store::{Db, Options, Target, leases};
 
-use super::Failure;
+use super::{Failure, secret_file};
 use crate::clock::{Clock, DatabaseClock, SystemClock, boot};
 
 /// Which database, and how this process is a node over it.
@@ -46,12 +45,7 @@ impl Database {
     /// Where the server is; `None` for a file.
     pub(crate) fn target(&self) -> Result<Option<Arc<Target>>, Failure> {
         let Some(url) = &self.database else { return Ok(None) };
-        let password = self.database_password_file.as_ref().map(|file| {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure(format!("{}: {error}", file.display())))?;
-            Ok::<_, Failure>(SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-        });
-        let password = password.transpose()?;
+        let password = self.database_password_file.as_deref().map(secret_file).transpose()?;
         let target = Target::parse(url, password.as_ref(), self.database_ca.as_deref())
             .map_err(|error| Failure(format!("--database: {error}")))?;
         Ok(Some(Arc::new(target)))

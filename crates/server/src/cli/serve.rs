@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use keyway_secret::SecretText;
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
-use super::Failure;
 use super::data::Data;
 use super::output::Output;
+use super::{Failure, secret_file};
 use crate::app::{App, SignUp, Site};
 use crate::commands::newcomers::set_up_link;
 use crate::http::{Door, serve};
@@ -91,14 +90,7 @@ impl MailServer {
             (Some(_), None) => {
                 return Err(Failure("--smtp-user needs --smtp-password-file".to_owned()));
             }
-            (Some(user), Some(file)) => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| Failure(format!("{}: {error}", file.display())))?;
-                Some((
-                    user.clone(),
-                    SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()),
-                ))
-            }
+            (Some(user), Some(file)) => Some((user.clone(), secret_file(file)?)),
         };
         let server = self.smtp.as_deref().map(|url| Server::parse(url, login)).transpose();
         let server = server.map_err(|why| Failure(format!("--smtp: {why}")))?;

@@ -179,8 +179,7 @@ fn apply(
     }
     let ranges: HashSet<changes::Range> =
         entries.iter().filter_map(changes::Entry::range).collect();
-    for range in &ranges {
-        let range = *range;
+    for range in ranges.iter().copied() {
         credentials::each_in(tx, &app.realm(range.account).rules, range, |found| {
             take_credential(node, app, found, &mut missing);
         })?;

@@ -12,7 +12,6 @@ use serde_json::json;
 
 use super::{Node, follow, lock};
 use crate::app::App;
-use crate::clock::boot;
 
 /// Puts back what was lost and starts from the new history's head.
 pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(), DbError> {
@@ -61,7 +60,7 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
     node.is_broken.store(false, Ordering::SeqCst);
     drop(state);
     node.lease.hurry();
-    tracing::warn!(put_back, seconds = boot().0 / 1_000_000_000, "what was lost is put back");
+    tracing::warn!(put_back, "what was lost is put back");
     Ok(())
 }
 

@@ -33,11 +33,6 @@ impl Line {
         self.made
     }
 
-    /// Hangs up: the next call is over a new connection.
-    pub fn hang_up(&mut self) {
-        self.connection = None;
-    }
-
     fn connected(&mut self) -> Result<&mut Postgres, DbError> {
         if self.connection.as_ref().is_some_and(Postgres::is_lost) {
             self.connection = None;
@@ -107,17 +102,15 @@ impl Line {
         locking: Locking,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        let done = self.connected().and_then(|connection| {
-            connection.batch_later(begin);
-            let done = work(&mut Tx::new(connection, now, locking))?;
-            connection.batch(end)?;
-            Ok(done)
-        });
-        if done.is_err() {
-            // Whatever it was, the next call begins clean.
-            self.connection = None;
-        }
-        done
+        self.connected()?;
+        let taken = self.connection.take();
+        let mut connection = taken.ok_or_else(|| DbError::new(Trouble::Away, "no connection"))?;
+        connection.batch_later(begin);
+        let done = work(&mut Tx::new(&mut connection, now, locking))?;
+        connection.batch(end)?;
+        // Only now is it kept: after any trouble, a panic too, the next call begins clean.
+        self.connection = Some(connection);
+        Ok(done)
     }
 
     /// Waits for a notice, or until it is woken, or as long as is said; what the notices say. Without

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keyway_secret::SecretText;
 use keyway_store::Target;
 use keyway_store::transfer::{Progress, transfer};
 use serde_json::{Value, json};
 
-use crate::cli::Failure;
 use crate::cli::data::lock;
 use crate::cli::output::Output;
+use crate::cli::{Failure, secret_file};
 
 pub(super) fn run(
     from: &str,
@@ -27,12 +26,8 @@ pub(super) fn run(
     }
     // Whoever runs on the folder would write on while it is read.
     let _lock = lock(&folder)?;
-    let password = password_file.map(|file| {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure(format!("{}: {error}", file.display())))?;
-        Ok::<_, Failure>(SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-    });
-    let target = Target::parse(to, password.transpose()?.as_ref(), None);
+    let password = password_file.map(secret_file).transpose()?;
+    let target = Target::parse(to, password.as_ref(), None);
     let target = Arc::new(target.map_err(|error| Failure(format!("--to: {error}")))?);
     let moved = transfer(&file, &target, |Progress { table, done, of }| {
         output.progress(&format!("{table}: {done} of {of}"));
