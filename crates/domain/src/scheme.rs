@@ -404,6 +404,20 @@ impl Scheme {
         format!("{}:{}", resource.map_or("?", String::as_str), need.action.as_str())
     }
 
+    /// The headers in which its credentials come, lower-case.
+    pub fn credential_headers(&self) -> Vec<String> {
+        let mut names = vec!["authorization".to_owned()];
+        if let Some(signature) = &self.signature {
+            let headers = &signature.headers;
+            let all = [&headers.id, &headers.signature, &headers.salt, &headers.timestamp];
+            names.extend(all.into_iter().cloned());
+        }
+        if let Some(login) = &self.login {
+            names.extend([login.id_header.clone(), login.secret_header.clone()]);
+        }
+        names
+    }
+
     /// Whom an event is told.
     pub fn notice(&self, event: &str) -> Option<&Notice> {
         self.notices.iter().find(|notice| notice.event == event)

@@ -91,6 +91,25 @@ pub struct Identity {
     pub rate: Option<Rate>,
 }
 
+impl Identity {
+    /// The grant as a list of `resource:action` with spaces between (RFC 6749 §3.3); everything is
+    /// `*:read *:write`.
+    pub fn scope(&self) -> String {
+        let mut scope = String::new();
+        for (resource, actions) in self.grant.iter() {
+            for action in actions {
+                if !scope.is_empty() {
+                    scope.push(' ');
+                }
+                scope.push_str(resource);
+                scope.push(':');
+                scope.push_str(action);
+            }
+        }
+        scope
+    }
+}
+
 /// A rate limit after one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {

@@ -68,6 +68,10 @@ pub struct Keyring {
     pub requests: Sealer,
     /// Page cursors.
     pub cursors: Sealer,
+    /// Refusals that a gateway carries from its first question to the page it shows.
+    pub denials: Sealer,
+    /// The seed of the Ed25519 key (RFC 8032 §5.1.5) that signs what gateways pass on.
+    pub contexts: Zeroizing<[u8; 32]>,
     /// The secret input of password hashes (RFC 9106 §3.1: K), so that a stolen table of them alone
     /// can't be guessed at.
     pub passwords: Zeroizing<[u8; 32]>,
@@ -94,6 +98,8 @@ impl Keyring {
             tokens: Sealer::new(&subkey::<64>(&hkdf, "keyway/tokens/v1")),
             requests: Sealer::new(&subkey::<64>(&hkdf, "keyway/requests/v1")),
             cursors: Sealer::new(&subkey::<64>(&hkdf, "keyway/cursors/v1")),
+            denials: Sealer::new(&subkey::<64>(&hkdf, "keyway/denials/v1")),
+            contexts: subkey::<32>(&hkdf, "keyway/contexts/v1"),
             passwords: subkey::<32>(&hkdf, "keyway/passwords/v1"),
             browsers: Pepper::new(&subkey::<32>(&hkdf, "keyway/browsers/v1")),
             pages: Sealer::new(&subkey::<64>(&hkdf, "keyway/pages/v1")),

@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::coherence::{Node, Start};
 use crate::commands::imports::IMPORTED;
 use crate::commands::{Moment, Order};
+use crate::contexts::ContextSigner;
 use crate::denied::Denied;
 use crate::mail::Post;
 use crate::outbound::{Outbound, SystemResolver, Unusable};
@@ -79,6 +80,8 @@ pub struct App {
     pub audit_turn: tokio::sync::Mutex<()>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Signs what gateways pass on.
+    pub contexts: ContextSigner,
     /// What pages list.
     pub rosters: Rosters,
     /// How people reach the dashboard.
@@ -253,6 +256,7 @@ impl App {
             operator: realm(Arc::new(schemes::operator()), 64),
             db,
             passwords: Passwords::new(&keys.passwords),
+            contexts: ContextSigner::new(&keys),
             rosters: Rosters::default(),
             site,
             turns: Turns::default(),

@@ -2,7 +2,9 @@
 
 pub mod admit;
 pub mod api;
+pub mod authz;
 pub mod body;
+mod connection;
 pub mod internal;
 pub mod openapi;
 pub mod pages;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod coherence;
 pub mod commands;
+pub mod contexts;
 pub mod csv;
 pub mod denied;
 pub mod http;

@@ -357,7 +357,8 @@ impl Engine {
         plain(text) || (text.contains('%') && plain(&percent_decoded(text)))
     }
 
-    fn is_login(&self, method: &str, path: &str) -> bool {
+    /// Whether a request asks for a login's token.
+    pub fn is_login(&self, method: &str, path: &str) -> bool {
         self.scheme.login.as_ref().is_some_and(|login| method == "POST" && path == login.path)
     }
 

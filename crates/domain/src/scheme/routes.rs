@@ -73,8 +73,9 @@ pub(super) fn parse(text: &str) -> Option<(&str, &str, &str, Action)> {
     (is_method && path.starts_with('/')).then_some((method, path.trim(), resource, action))
 }
 
-/// Whether every reader of a path takes it for the same path: no empty or dotted segments, no
-/// encoded slashes or dots, no backslash, nothing invisible.
+/// Whether every reader of a path takes it for the same path: no empty or dotted segments (with
+/// parameters after a `;` neither), no encoded slashes or dots, no backslash, no fragment, nothing
+/// invisible.
 pub fn is_canonical(path: &str) -> bool {
     let bytes = path.as_bytes();
     if bytes.first() != Some(&b'/') {
@@ -86,10 +87,11 @@ pub fn is_canonical(path: &str) -> bool {
             b'/' => {
                 let segment = &rest[1..];
                 let end = segment.iter().position(|byte| *byte == b'/').unwrap_or(segment.len());
+                let name = segment[..end].split(|byte| *byte == b';').next().unwrap_or_default();
                 // The last segment may be empty: a trailing slash is a different, honest path.
-                (end == 0 && end < segment.len()) || matches!(&segment[..end], b"." | b"..")
+                (end == 0 && end < segment.len()) || matches!(name, b"." | b"..")
             }
-            b'\\' | 0..=32 | 127.. => true,
+            b'\\' | b'#' | 0..=32 | 127.. => true,
             b'%' => match rest.get(1..3) {
                 Some(hex) => matches!(
                     &[hex[0].to_ascii_lowercase(), hex[1].to_ascii_lowercase()],

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::serve::read_body;
-use super::{Reply, answer, json, text};
+use super::{Reply, answer, authz, json, text};
 use crate::app::App;
 use crate::coherence::Node;
 use crate::verify::{Answered, Asked, HeaderPairs};
@@ -37,6 +37,12 @@ pub(super) async fn serve(
         (&Method::GET, "/healthz") => return text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/readyz") => return ready(app),
         _ => {}
+    }
+    if authz::is_ours(parts.uri.path()) {
+        return match needs_token.then(|| authz::admit(app, address, &parts.headers)) {
+            Some(Err(refusal)) => answer(refusal),
+            Some(Ok(())) | None => authz::serve(app, &parts, body).await,
+        };
     }
     if needs_token {
         let engine = &app.operator.engine;

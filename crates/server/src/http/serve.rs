@@ -1,7 +1,6 @@
 //! The accept loop and the way of a request through it. `axum::serve` is not used: it leaves
 //! half-sent requests open, and has no bound on connections.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,12 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
 use keyway_guard::{Decision, Question, Verifier};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,16 +21,12 @@ use tokio::sync::{Semaphore, watch};
 use super::admit::admit;
 use super::problem::Problem;
 use super::routes::{Matched, Route, find};
-use super::{Call, Door, Reply, answer, internal, json, openapi, pages, text};
+use super::{Call, Door, Reply, answer, authz, connection, internal, json, openapi, pages, text};
 use crate::app::App;
 use crate::verify::InProcess;
 
-/// A request's head must be whole within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// And its body within this.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's head; beyond it the answer is 431.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// A request's body must be whole within this time.
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16_384;
 /// What is under way may take so long when the process stops.
@@ -100,7 +92,7 @@ pub async fn run(
         };
         let (app, stop) = (Arc::clone(&app), stop.clone());
         tokio::spawn(async move {
-            connection(stream, peer.map(|peer| peer.ip()), app, door, stop).await;
+            connection::run(stream, peer.map(|peer| peer.ip()), app, door, stop).await;
             drop(permit);
         });
     }
@@ -111,72 +103,56 @@ pub async fn run(
     }
 }
 
-async fn connection<S>(
-    stream: S,
-    address: Option<IpAddr>,
-    app: Arc<App>,
-    door: Door,
-    mut stop: watch::Receiver<bool>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: Request<Incoming>| {
-        let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(serve(app, door, address, request).await) }
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut serving = std::pin::pin!(serving);
-    let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
-    let served = tokio::select! {
-        served = serving.as_mut() => Some(served),
-        () = stopped => None,
-    };
-    let served = if let Some(served) = served {
-        served
-    } else {
-        serving.as_mut().graceful_shutdown();
-        serving.await
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended early");
-    }
-}
-
 /// A request waits so long for a lease that is over: mostly it is there again at once.
 const LEASE_WAIT: Duration = Duration::from_millis(50);
 
-async fn serve(
+/// A body as it is sent: ours is whole, that of gRPC has trailers.
+pub(super) type Sent = Either<Full<Bytes>, tonic::body::Body>;
+
+/// Answers a request of a connection.
+pub(super) async fn serve(
+    app: Arc<App>,
+    door: Door,
+    address: Option<IpAddr>,
+    request: Request<Incoming>,
+) -> Response<Sent> {
+    if let Some(node) = app.coherence.get() {
+        node.lease.hold(LEASE_WAIT).await;
+    }
+    match door {
+        Door::Internal { token } if request.uri().path() == authz::envoy::CHECK => {
+            authz::envoy::serve(&app, token, address, request).await.map(Either::Right)
+        }
+        Door::Internal { token } => {
+            internal::serve(&app, token, address, request).await.map(Either::Left)
+        }
+        Door::Public | Door::Local => {
+            management_body(app, door, address, request).await.map(Either::Left)
+        }
+    }
+}
+
+/// Reads the body of a management call, and serves it.
+async fn management_body(
     app: Arc<App>,
     door: Door,
     address: Option<IpAddr>,
     request: Request<Incoming>,
 ) -> Reply {
-    if let Some(node) = app.coherence.get() {
-        node.lease.hold(LEASE_WAIT).await;
-    }
-    match door {
-        Door::Internal { token } => internal::serve(&app, token, address, request).await,
-        Door::Public | Door::Local => {
-            let (parts, body) = request.into_parts();
-            let address = forwarded(&app.site.trusted_proxies, address, &parts.headers);
-            let max = match find(&parts.method, parts.uri.path()) {
-                Matched::Route(route, _) => route.body_bytes_max,
-                _ => keyway_domain::limits::BODY_BYTES_MAX,
-            };
-            match read_body(body, max).await {
-                Ok(body) => management(app, door, address, Request::from_parts(parts, body)).await,
-                Err(problem) if pages::is_page(&parts.method, parts.uri.path()) => {
-                    pages::unreadable(problem.status, &problem.detail, app.site.is_secure())
-                }
-                Err(problem) => {
-                    let id = app.operator.engine.management_request().seal(&app.keys.requests);
-                    with_request_id(problem.reply(&id), &id)
-                }
-            }
+    let (parts, body) = request.into_parts();
+    let address = forwarded(&app.site.trusted_proxies, address, &parts.headers);
+    let max = match find(&parts.method, parts.uri.path()) {
+        Matched::Route(route, _) => route.body_bytes_max,
+        _ => keyway_domain::limits::BODY_BYTES_MAX,
+    };
+    match read_body(body, max).await {
+        Ok(body) => management(app, door, address, Request::from_parts(parts, body)).await,
+        Err(problem) if pages::is_page(&parts.method, parts.uri.path()) => {
+            pages::unreadable(problem.status, &problem.detail, app.site.is_secure())
+        }
+        Err(problem) => {
+            let id = app.operator.engine.management_request().seal(&app.keys.requests);
+            with_request_id(problem.reply(&id), &id)
         }
     }
 }
@@ -184,19 +160,27 @@ async fn serve(
 /// Where a request comes from: its peer, or, of a trusted proxy, the last address in its list that
 /// is not one of them. What stands further left anybody may have written.
 fn forwarded(trusted: &[IpNet], peer: Option<IpAddr>, headers: &http::HeaderMap) -> Option<IpAddr> {
-    let is_trusted =
-        |address: IpAddr| trusted.iter().any(|range| range.contains(&address.to_canonical()));
-    let Some(proxy) = peer.filter(|peer| is_trusted(*peer)) else { return peer };
+    let Some(proxy) = peer.filter(|peer| is_trusted(trusted, *peer)) else { return peer };
+    Some(named_by_proxies(trusted, headers).unwrap_or(proxy))
+}
+
+fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
+    trusted.iter().any(|range| range.contains(&address.to_canonical()))
+}
+
+/// The client's address as a proxy names it, whose word is taken: the last in its list that is not a
+/// trusted proxy's.
+pub(super) fn named_by_proxies(trusted: &[IpNet], headers: &http::HeaderMap) -> Option<IpAddr> {
     let lists = headers.get_all("x-forwarded-for").into_iter().rev();
     let words = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.rsplit(','));
     for word in words {
         // What can't be read ends the chain of who vouches for whom.
         let Ok(address) = word.trim().parse::<IpAddr>() else { break };
-        if !is_trusted(address) {
+        if !is_trusted(trusted, address) {
             return Some(address);
         }
     }
-    Some(proxy)
+    None
 }
 
 /// Reads a body within its bounds of size and time.

@@ -26,13 +26,7 @@ impl Engine {
     /// Renders a decision. The request's headers are asked for its own request id.
     pub fn answer(&self, judged: &Judged, headers: &impl Headers) -> Answered {
         let request_id = judged.request.seal(&self.keys.requests);
-        let mut added = vec![
-            ("request-id".to_owned(), request_id.clone()),
-            (
-                "x-request-id".to_owned(),
-                client_request_id(headers).unwrap_or(&request_id).to_owned(),
-            ),
-        ];
+        let mut added = request_ids(&request_id, headers);
         if let Some(rate) = judged.rate {
             self.rate_headers(rate, &mut added);
         }
@@ -73,9 +67,30 @@ impl Engine {
                 Answered::Passed(Box::new(Passed { identity, response_headers: added }))
             }
             // An allow without an entry cannot be; if it were, it would not be an allow.
-            (Ok(()), None, None) => self.refusal(Reason::Unavailable, judged, &request_id, added),
-            (Err(reason), _, _) => self.refusal(reason, judged, &request_id, added),
+            (Ok(()), None, None) => {
+                let reason = Reason::Unavailable;
+                Answered::Refused(reason, self.refusal(reason, judged, &request_id, added))
+            }
+            (Err(reason), _, _) => {
+                Answered::Refused(reason, self.refusal(reason, judged, &request_id, added))
+            }
         }
+    }
+
+    /// The refusal of a request that was not judged, in the words of the platform's clients.
+    pub fn refuse(&self, reason: Reason, headers: &impl Headers) -> Answer {
+        let judged = Judged {
+            verdict: Err(reason),
+            entry: None,
+            request: self.management_request(),
+            rate: None,
+            detail: "",
+            need: None,
+            login: None,
+        };
+        let request_id = judged.request.seal(&self.keys.requests);
+        let added = request_ids(&request_id, headers);
+        self.refusal(reason, &judged, &request_id, added)
     }
 
     /// A grant by names. Credentials share few different grants, so those seen are remembered.
@@ -101,7 +116,7 @@ impl Engine {
         judged: &Judged,
         request_id: &str,
         mut headers: Vec<(String, String)>,
-    ) -> Answered {
+    ) -> Answer {
         let missing = judged
             .need
             .map_or_else(|| "to reach this route".to_owned(), |need| self.scheme.say_need(need));
@@ -128,7 +143,7 @@ impl Engine {
             headers.push(("retry-after".to_owned(), retry_after.to_string()));
         }
         let (status, body) = (rendered.status, rendered.body);
-        Answered::Refused(reason, Answer { status, headers, body })
+        Answer { status, headers, body }
     }
 
     fn rate_headers(&self, rate: RateState, headers: &mut Vec<(String, String)>) {
@@ -143,6 +158,15 @@ impl Engine {
         headers.push((format!("{prefix}-remaining"), rate.remaining.to_string()));
         headers.push((format!("{prefix}-reset"), reset));
     }
+}
+
+/// The ids of an answer: ours, and the client's own beside it.
+fn request_ids(request_id: &str, headers: &impl Headers) -> Vec<(String, String)> {
+    let own = client_request_id(headers).unwrap_or(request_id);
+    vec![
+        ("request-id".to_owned(), request_id.to_owned()),
+        ("x-request-id".to_owned(), own.to_owned()),
+    ]
 }
 
 /// The client's own request id, if it is one that can be passed on.

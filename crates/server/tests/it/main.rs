@@ -14,6 +14,7 @@ mod clockwork;
 mod denied;
 mod doors;
 mod enterprise;
+mod gateways;
 mod guessing;
 mod harness;
 mod letters;

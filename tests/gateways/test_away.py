@@ -1,0 +1,36 @@
+"""Keyway can't be asked: it stands still, or is gone. Nothing passes."""
+
+import pytest
+
+from conftest import bearer
+from gateway import GATEWAYS, Gateway
+from keyway import Keyway
+from wire import exchange, request
+
+
+@pytest.mark.parametrize("name", list(GATEWAYS))
+def test_nothing_passes_while_nobody_decides(name, api, tmp_path):
+    with Keyway("enterprise") as keyway:
+        key = keyway.create(grant={"invoices": ["read"]})
+        sent = request("GET", "/mfi/invoices", [bearer(key)])
+        with Gateway(name, keyway, api, tmp_path) as gateway:
+            assert exchange(gateway.port, sent).status == 200
+            api.only()
+            keyway.stand_still()
+            assert refused_or_waits(gateway.port, sent)
+            assert api.seen == []
+            keyway.go_on()
+            assert exchange(gateway.port, sent).status == 200
+            # What waited is decided too, though its client is gone.
+            api.seen.clear()
+            keyway.kill()
+            assert exchange(gateway.port, sent).status in (500, 502, 503, 504)
+            assert api.seen == []
+
+
+def refused_or_waits(port: int, sent: bytes) -> bool:
+    """One of them has no time limit that could be set, and waits for half a minute."""
+    try:
+        return exchange(port, sent, seconds=6).status in (500, 502, 503, 504)
+    except TimeoutError:
+        return True
