@@ -36,6 +36,8 @@ export const WORDS = {
   unused: /no longer/i,
   leaked: /leaked/i,
   why: /^why/i,
+  incident: /^incident/i,
+  revokeMany: /^revoke \d+ now/i,
   environment: /^environment$/i,
   requests: /requests|usage/i,
   asTable: /same data as a table/i,

@@ -239,6 +239,47 @@ function everybody() {
         return person;
       },
     ],
+    ['incident', at('/incident')],
+    ['incident, nothing fits', at('/incident?made=year')],
+    ['incident, as a developer', at('/incident?environment=live', 200, 'developer')],
+    [
+      'incident, with errors',
+      async (world) => {
+        const owner = await at('/incident?environment=test')(world);
+        assert.equal(await owner.unchecked(WORDS.revokeMany), 422);
+        return owner;
+      },
+    ],
+    [
+      'incident, over',
+      async (world) => {
+        const owner = await world.newcomer();
+        await owner.make({ kind: 'key', name: 'Leaked', access: { Invoices: 'Read' } });
+        await owner.go('/incident');
+        await owner.answer({ reason: WORDS.leaked, typed: '1' });
+        await owner.press(WORDS.revokeMany);
+        return owner;
+      },
+    ],
+    [
+      'revoke, because it leaked',
+      async (world) => {
+        const { credential } = await active(world);
+        const owner = await world.member('owner');
+        await owner.act(credential, 'revoke');
+        await owner.answer({ reason: WORDS.leaked });
+        return owner;
+      },
+    ],
+    [
+      'a key, leaked',
+      async (world) => {
+        const owner = await world.newcomer();
+        const key = await owner.make({ kind: 'key', name: 'Leaked', access: { Invoices: 'Read' } });
+        await owner.does('revoke', key.credential, { reason: WORDS.leaked, confirm: true });
+        return owner;
+      },
+    ],
     ['audit', at('/audit')],
     ['audit, no match', at('/audit?q=zzzzzz')],
     ['team', at('/team')],

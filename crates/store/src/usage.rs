@@ -309,6 +309,23 @@ pub fn hours(tx: &mut Tx<'_>, id: CredentialId, since: Time) -> Result<Vec<Hour>
     )
 }
 
+/// Allowed requests of each of an account's credentials since an instant.
+pub fn allowed_since(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    since: Time,
+) -> Result<HashMap<CredentialId, i64>, DbError> {
+    let rows = tx.all(
+        "SELECT h.credential_id, CAST(SUM(h.requests) AS BIGINT)
+         FROM credentials c JOIN usage_hours h ON h.credential_id = c.id
+         WHERE c.account_id = $1 AND h.hour >= $2 AND h.outcome = 'allowed'
+         GROUP BY h.credential_id",
+        &[account.to_string().into(), since.0.into()],
+        |row| Ok((credential(row)?, row.integer(1)?)),
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
 /// Requests of one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day {

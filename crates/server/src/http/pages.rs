@@ -17,9 +17,11 @@ mod ends;
 mod fields;
 mod grants;
 mod icons;
+mod incident;
 mod key;
 mod keys;
 mod layout;
+mod leak;
 mod limits;
 mod mailbox;
 mod me;
@@ -178,6 +180,12 @@ fn not_your_role(signed: &Signed, page: &Page) -> String {
         "Your role, {}, may not {what}. Ask an owner of the account.",
         ui::role_word(signed.member.role)
     )
+}
+
+/// Whether the visitor may read the audit log.
+fn is_auditor(visit: &Visit) -> bool {
+    let role = visit.signed.as_ref().map(|signed| signed.member.role);
+    role.is_some_and(|role| visit.scheme().people.audit.contains(&role))
 }
 
 /// Whether a request is for a page and not for a program: what its errors should look like.

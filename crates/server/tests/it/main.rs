@@ -17,6 +17,7 @@ mod enterprise;
 mod gateways;
 mod guessing;
 mod harness;
+mod incident;
 mod letters;
 mod nodes;
 mod page_canary;

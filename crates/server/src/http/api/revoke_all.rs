@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use keyway_domain::id::MemberId;
 use keyway_domain::time::Time;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,20 +27,38 @@ pub struct RevokeAll {
     /// Made before this instant only (RFC 3339).
     #[serde(default)]
     created_before: Option<String>,
+    /// Made at this instant or later only (RFC 3339).
+    #[serde(default)]
+    created_since: Option<String>,
+    /// In the care of this member only: their id.
+    #[serde(default)]
+    owner: Option<String>,
+    /// Those only that can take money out of the account.
+    #[serde(default)]
+    moves_money: bool,
+    /// Used at this instant or later only (RFC 3339).
+    #[serde(default)]
+    used_since: Option<String>,
+    /// Not used since this instant, or never (RFC 3339).
+    #[serde(default)]
+    unused_since: Option<String>,
     /// The member for whom the platform acts.
     #[serde(default)]
     on_behalf_of: Option<OnBehalfOf>,
+}
+
+fn instant(field: &str, text: Option<&str>) -> Result<Option<Time>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let what = "not an instant; write it like 2026-12-31T00:00:00Z";
+    Time::parse(text).map(Some).ok_or_else(|| Problem::invalid(field, what))
 }
 
 /// `POST /v1/accounts/{account}/credentials/revoke-all`
 pub async fn revoke_all(call: Call, caller: Caller) -> Result<Reply, Problem> {
     let account = call.account()?;
     let body: RevokeAll = body::read(&call.body)?;
-    let created_before = body.created_before.as_deref().map(|text| {
-        Time::parse(text).ok_or_else(|| {
-            let what = "not an instant; write it like 2026-12-31T00:00:00Z";
-            Problem::invalid("created_before", what)
-        })
+    let owner = body.owner.as_deref().map(|text| {
+        MemberId::parse(text).ok_or_else(|| Problem::invalid("owner", "not a member's id"))
     });
     let realm = Arc::clone(&call.app.platform);
     if let Some(kind) = body.kind.as_ref().filter(|kind| realm.rules.scheme.kind(kind).is_none()) {
@@ -50,8 +69,13 @@ pub async fn revoke_all(call: Call, caller: Caller) -> Result<Reply, Problem> {
     }
     let which = Which {
         environment: body.environment.as_deref().map(body::environment).transpose()?,
-        kind: body.kind,
-        created_before: created_before.transpose()?,
+        kinds: body.kind.map(|kind| vec![kind]),
+        owner: owner.transpose()?,
+        moves_money: body.moves_money,
+        created_before: instant("created_before", body.created_before.as_deref())?,
+        created_since: instant("created_since", body.created_since.as_deref())?,
+        used_since: instant("used_since", body.used_since.as_deref())?,
+        unused_since: instant("unused_since", body.unused_since.as_deref())?,
     };
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
         let revoked = commands::revoke_all::revoke_all(tx, moment, account, &which)?;

@@ -9,7 +9,7 @@ use super::acts::{Case, dialog_pages};
 use super::problems::{Problems, Trouble};
 use super::step_up::{Next, again};
 use super::visit::Visit;
-use super::{Answer, icons, reply, ui};
+use super::{Answer, icons, leak, reply, ui};
 use crate::commands::Moment;
 use crate::commands::credentials::{self, Change};
 use crate::http::Reply;
@@ -21,11 +21,14 @@ dialog_pages! {
 
 /// Reasons of an end, for the history.
 const REASONS: [(&str, &str); 4] = [
-    ("leak", "It leaked"),
+    (LEAKED, "It leaked"),
     ("unused", "No longer used"),
     ("left", "Someone left"),
     ("other", "Other"),
 ];
+
+/// The reason after which there is more to do.
+const LEAKED: &str = "leak";
 
 fn end_body(case: &Case, problems: &Problems, sentence: &str) -> Markup {
     let now = case.visit.now;
@@ -54,6 +57,10 @@ fn end_body(case: &Case, problems: &Problems, sentence: &str) -> Markup {
                     label.chip { input type="radio" name="reason" value=(word) checked[case.visit.fields.text("reason") == word]; (label) }
                 }
             }
+        }
+        div.note.info.if-leak {
+            (icons::INFO)
+            div { b { "Then, in this order:" } (leak::steps(case.visit, &case.loaded)) }
         }
         @if in_use && !four.is_empty() {
             input type="hidden" name="in_use" value="1";
@@ -104,7 +111,9 @@ fn revoke_view(case: &Case, problems: &Problems) -> Markup {
 async fn revocation(case: &Case<'_>) -> Result<Reply, Trouble> {
     case.is_confirmed()?;
     is_typed(case)?;
-    end(case, Change::Revoke, format!("{}?done=revoked", case.loaded.path())).await
+    let leaked = case.visit.fields.text("reason") == LEAKED;
+    let done = if leaked { "leaked" } else { "revoked" };
+    end(case, Change::Revoke, format!("{}?done={done}", case.loaded.path())).await
 }
 
 fn delete_view(case: &Case, problems: &Problems) -> Markup {

@@ -22,7 +22,7 @@ use super::reply;
 use super::step_up::Wanted;
 use super::ui;
 use super::visit::Visit;
-use super::{Answer, grants, icons, layout, said};
+use super::{Answer, grants, icons, layout, leak, said};
 
 /// Entries of the history that the page shows.
 const HISTORY: u32 = 12;
@@ -183,6 +183,7 @@ pub(crate) async fn detail(visit: Visit) -> Answer {
     let body = html! {
         (head(&visit, &loaded, kind)?)
         (said::done(&visit))
+        (leak::after(&visit, &loaded))
         (banner(&visit, &loaded, kind)?)
         (successor(&loaded))
         div.cols {

@@ -18,6 +18,8 @@ pub(crate) enum Nav {
     Webhooks,
     /// Alerts.
     Alerts,
+    /// Everything revoked that fits.
+    Incident,
     /// The audit log.
     Audit,
     /// The people.
@@ -165,6 +167,9 @@ fn navigation(
                     (entry(Nav::Alerts, icons::BELL, "/settings/alerts".to_owned(), "Alerts", None))
                     @if may(&scheme.people.audit) {
                         (entry(Nav::Audit, icons::LIST, "/audit".to_owned(), "Audit log", None))
+                    }
+                    @if super::leak::may_revoke_many(visit) {
+                        (entry(Nav::Incident, icons::SHIELD, "/incident".to_owned(), "Incident", None))
                     }
                 }
             }

@@ -11,8 +11,8 @@ use keyway_domain::scheme::Act;
 
 use super::visit::Visit;
 use super::{
-    Answer, acts, alerts, asked_in, audit, bulk, codes, edit, ends, key, keys, mailbox, me,
-    new_key, newcomers, replace, reveal, settings, sign_in, team, webhooks,
+    Answer, acts, alerts, asked_in, audit, bulk, codes, edit, ends, incident, key, keys, mailbox,
+    me, new_key, newcomers, replace, reveal, settings, sign_in, team, webhooks,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -134,6 +134,8 @@ fn key_pages() -> Vec<Page> {
         GET "/{environment}/keys/{credential}/delete" By(Act::Delete) => ends::delete_form;
         POST "/{environment}/keys/{credential}/delete" By(Act::Delete) => ends::delete;
         POST "/{environment}/keys/{credential}/reveal" By(Act::Reveal) => acts::reveal;
+        GET "/incident" By(Act::Revoke) => incident::form;
+        POST "/incident" By(Act::Revoke) => incident::submit;
         GET "/reveal/{reveal}" Member => reveal::page;
         GET "/reveal/{reveal}/used" Member => reveal::used;
         POST "/reveal/{reveal}/env" Member => reveal::env_file;

@@ -189,6 +189,8 @@ pub(crate) fn done(visit: &Visit) -> Markup {
         "expiry" => "The expiry has changed.",
         "owner" => "Somebody else has care of it.",
         "revoked" => "Revoked. It is refused everywhere from now on.",
+        "leaked" => "Revoked, because it leaked. It is refused everywhere from now on.",
+        "stopped" => "Everything that fitted is revoked. It is refused everywhere from now on.",
         "deleted" => "Deleted. It is refused everywhere from now on.",
         "saved" => "Saved.",
         "tested" => "The test is on its way.",
@@ -204,7 +206,8 @@ pub(crate) fn done(visit: &Visit) -> Markup {
         "nofactor" => "The authenticator app is removed.",
         _ => return html! {},
     };
-    let takes_away = matches!(what, "rolledback" | "finished" | "revoked" | "deleted");
+    let takes_away =
+        matches!(what, "rolledback" | "finished" | "revoked" | "leaked" | "stopped" | "deleted");
     let is = if takes_away { "Refused" } else { "True" };
     html! {
         div.note.ok role="status" {
