@@ -36,6 +36,7 @@ export const WORDS = {
   unused: /no longer/i,
   leaked: /leaked/i,
   why: /^why/i,
+  seen: /^i have seen this/i,
   incident: /^incident/i,
   revokeMany: /^revoke \d+ now/i,
   environment: /^environment$/i,

@@ -239,6 +239,18 @@ function everybody() {
         return person;
       },
     ],
+    [
+      'edit, narrowing',
+      async (world) => {
+        const { credential } = await active(world);
+        const owner = await world.member('owner');
+        await owner.act(credential, 'edit');
+        await owner.resource('Invoices').getByRole('checkbox', { name: /\bread\b/i }).uncheck();
+        await owner.fill(/^allowed ip/i, '203.0.113.0/24');
+        assert.equal(await owner.press(ACTS.edit.button), 422);
+        return owner;
+      },
+    ],
     ['incident', at('/incident')],
     ['incident, nothing fits', at('/incident?made=year')],
     ['incident, as a developer', at('/incident?environment=live', 200, 'developer')],

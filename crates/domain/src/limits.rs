@@ -157,6 +157,8 @@ pub const USAGE_MINUTES_KEPT_MS: i64 = 3 * 3_600_000;
 pub const USAGE_HOURS_KEPT_DAYS: i64 = 100;
 /// Use to the day is kept so long.
 pub const USAGE_DAYS_KEPT: i64 = 800;
+/// Use to the day and scope is kept so long: what an edit would have refused is told of 30 days.
+pub const USAGE_NEEDS_KEPT_DAYS: i64 = 35;
 /// Networks that are remembered of each credential; the ones longest unseen are forgotten first.
 pub const NETWORKS_PER_CREDENTIAL_MAX: u32 = 200;
 /// A credential that nothing used for so long is called idle, where the scheme says nothing else.

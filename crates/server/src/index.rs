@@ -7,6 +7,7 @@
 mod ending;
 mod pool;
 mod record;
+mod scopes;
 mod table;
 
 pub use record::Entry;
@@ -23,11 +24,13 @@ use keyway_domain::id::AccountId;
 use keyway_domain::limits::ENDED_REMEMBERED_DAYS;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{DAY_MS, Time};
+use keyway_domain::verdict::Access;
 use keyway_secret::{Digest, DigestPrefix};
 use keyway_store::accounts::Account;
 
 use pool::Pool;
 use record::Record;
+use scopes::Scopes;
 use table::Table;
 
 /// All credentials of a deployment.
@@ -40,6 +43,7 @@ pub struct Index {
     addresses: Pool<OnceLock<Box<[IpNet]>>>,
     rates: Pool<OnceLock<RateLimit>>,
     sealed: Pool<OnceLock<Sealed>>,
+    scopes: Scopes,
     writer: Mutex<Writer>,
     /// Secrets that are known, and how many bytes they take.
     count: AtomicU64,
@@ -107,6 +111,7 @@ fn is_new(bits: &AtomicU64, bit: u32) -> bool {
 impl Index {
     /// An empty index with room for so many secrets.
     pub fn new(scheme: Arc<Scheme>, room: u64) -> Self {
+        let scopes = Scopes::new(scheme.resources.len());
         let index = Self {
             scheme,
             table: ArcSwap::from_pointee(Table::with_room_for(room)),
@@ -116,6 +121,7 @@ impl Index {
             addresses: Pool::new(),
             rates: Pool::new(),
             sealed: Pool::new(),
+            scopes,
             writer: Mutex::new(Writer {
                 accounts: HashMap::new(),
                 addresses: HashMap::new(),
@@ -189,17 +195,32 @@ impl Index {
         })
     }
 
-    /// Counts an allowed request in a minute, from a place and for a scope that are given as hashes
+    /// Counts an allowed request in a minute, from a place and for a scope that are given with hashes
     /// from 0 to 63; what of it is new.
-    pub fn note_allowed(&self, entry: &Entry, minute: u32, place: u32, need: u32) -> Noted {
+    pub fn note_allowed(
+        &self,
+        entry: &Entry,
+        minute: u32,
+        place: u32,
+        need: Option<(Access, u32)>,
+    ) -> Noted {
         let Some(record) = self.records.at(entry.slot) else { return Noted::default() };
+        let new_need = need.is_some_and(|(access, bit)| {
+            let before = self.scopes.count(&record.scopes, access);
+            before.map_or_else(|| is_new(&record.needs, bit), |before| before == 0)
+        });
         Noted {
             first_since_taken: record.allowed.fetch_add(1, Ordering::Relaxed) == 0,
             first_this_minute: record.minute.load(Ordering::Relaxed) != minute
                 && record.minute.swap(minute, Ordering::Relaxed) != minute,
             new_place: is_new(&record.places, place),
-            new_need: is_new(&record.needs, need),
+            new_need,
         }
+    }
+
+    /// Takes the allowed requests of a slot for a scope out of their counter.
+    pub fn take_need(&self, slot: u32, access: Access) -> u32 {
+        self.records.at(slot).map_or(0, |record| self.scopes.take(&record.scopes, access))
     }
 
     /// Takes the allowed requests of a slot out of its counter, and forgets from where and for what

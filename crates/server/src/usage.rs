@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use keyway_domain::grant::{Action, Need};
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
-use keyway_domain::verdict::Reason;
-use keyway_store::usage::{Batch, Seen};
+use keyway_domain::verdict::{Access, Reason};
+use keyway_store::usage::{Batch, Seen, UNLISTED};
 
 use crate::index::{Entry, Index, Noted};
 use crate::verify::{Headers, One};
@@ -41,7 +41,7 @@ struct Shard {
     refused: HashMap<(u32, Reason), u64>,
     seen: HashMap<u32, Seen>,
     places: Vec<(u32, Seen)>,
-    needs: Vec<(u32, Need)>,
+    needs: Vec<(u32, Access)>,
     refused_seen: HashMap<u32, Seen>,
 }
 
@@ -81,9 +81,14 @@ impl Usage {
         let minute = u32::try_from(use_.now.0 / MINUTE_MS).unwrap_or(u32::MAX);
         let turn = self.turn.load(Ordering::Relaxed);
         let place = bit(number_of(use_.address), turn);
-        let need = use_.need.map_or(0, |need| {
-            bit(u64::from(need.resource) * 2 + u64::from(need.action == Action::Write) + 1, turn)
-        });
+        let number = match use_.access {
+            Access::Identity => None,
+            Access::Unlisted => Some(0),
+            Access::Needs(Need { resource, action }) => {
+                Some(u64::from(resource) * 2 + u64::from(action == Action::Write) + 1)
+            }
+        };
+        let need = number.map(|number| (use_.access, bit(number, turn)));
         let noted = index.note_allowed(entry, minute, place, need);
         if noted == Noted::default() {
             return;
@@ -97,8 +102,8 @@ impl Usage {
         } else if noted.new_place && shard.places.len() < PLACES_MAX {
             shard.places.push((entry.slot, use_.seen()));
         }
-        if let Some(need) = use_.need.filter(|_| noted.new_need) {
-            shard.needs.push((entry.slot, need));
+        if noted.new_need {
+            shard.needs.push((entry.slot, use_.access));
         }
     }
 
@@ -135,9 +140,15 @@ impl Usage {
                 let Some(entry) = index.entry(slot) else { continue };
                 batch.places.push((entry.credential, entry.secret, seen));
             }
-            for (slot, need) in taken.needs {
+            for (slot, access) in taken.needs {
                 let Some(entry) = index.entry(slot) else { continue };
-                batch.needs.insert((entry.credential, scheme.say_need(need)));
+                let requests = u64::from(index.take_need(slot, access));
+                let need = match access {
+                    Access::Needs(need) => scheme.say_need(need),
+                    Access::Unlisted | Access::Identity => UNLISTED.to_owned(),
+                };
+                let key = (entry.credential, need);
+                *batch.needs.entry(key).or_insert(0) += requests;
             }
             for (slot, seen) in taken.refused_seen {
                 let Some(entry) = index.entry(slot) else { continue };
@@ -162,8 +173,8 @@ pub struct Use<'u, H> {
     pub address: Option<IpAddr>,
     /// Its headers.
     pub headers: &'u H,
-    /// The scope that it used.
-    pub need: Option<Need>,
+    /// What it needed.
+    pub access: Access,
 }
 
 impl<H: Headers> Use<'_, H> {

@@ -205,7 +205,7 @@ impl Engine {
             Access::Unlisted | Access::Identity => None,
         };
         if let Some(entry) = &draft.entry {
-            let use_ = Use { now, address: asked.address, headers, need };
+            let use_ = Use { now, address: asked.address, headers, access: draft.access };
             match verdict {
                 Ok(()) => self.usage.allowed(&self.index, entry, &use_),
                 Err(reason) => self.usage.refused(entry, reason, &use_),

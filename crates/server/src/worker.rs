@@ -16,7 +16,7 @@ use keyway_domain::id::CredentialId;
 use keyway_domain::limits::{
     DELIVERIES_KEPT_DAYS, DEVICE_MS, ENDED_REMEMBERED_DAYS, HELD_KEPT_DAYS, IDEMPOTENCY_HOURS,
     LETTERS_KEPT_DAYS, PROOF_MS, REPEATS_WINDOW_MS, SESSION_MS, TRIES_WINDOW_MS, USAGE_DAYS_KEPT,
-    USAGE_HOURS_KEPT_DAYS, USAGE_MINUTES_KEPT_MS,
+    USAGE_HOURS_KEPT_DAYS, USAGE_MINUTES_KEPT_MS, USAGE_NEEDS_KEPT_DAYS,
 };
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
@@ -268,6 +268,7 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
     timekeeper::wake_idle(app).await?;
     forget_deliveries(app, now).await?;
     forget_minutes(app, now).await?;
+    forget_needs(app, now).await?;
     forget_use(app, now).await?;
     release_held(app, now).await?;
     forget_events(app, now).await
@@ -345,6 +346,14 @@ async fn release_held(app: &Arc<App>, now: Time) -> Result<(), DbError> {
 async fn forget_minutes(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     let before = now.plus_ms(-USAGE_MINUTES_KEPT_MS);
     let prune = move |tx: &mut Tx<'_>| usage::prune_minutes(tx, before, FORGET_MINUTES);
+    while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
+    Ok(())
+}
+
+/// A day has a row for each credential and what it did.
+async fn forget_needs(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let before = now.plus_ms(-USAGE_NEEDS_KEPT_DAYS * DAY_MS);
+    let prune = move |tx: &mut Tx<'_>| usage::prune_needs(tx, before, FORGET_MINUTES);
     while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
     Ok(())
 }

@@ -55,6 +55,7 @@ pub const TABLES: &[&str] = &[
     "attempts",
     "usage_minutes",
     "usage_needs",
+    "usage_need_days",
     "usage_networks",
     "usage_learning",
     "alerts",

@@ -1,6 +1,6 @@
 //! Usage: counters per secret and hour, and per day; when a secret was last used, and from where.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::limits::PLACES_PER_SECRET_MAX;
@@ -9,11 +9,12 @@ use keyway_domain::time::{DAY_MS, Time};
 use crate::db::Tx;
 use crate::value::{Columns, DbError, Value};
 
+mod scopes;
 mod watched;
 
+pub use scopes::{UNLISTED, allowed_by_need, needs, prune_needs};
 pub use watched::{
-    Learning, Minute, busy_since, hour_sums, knows_network, learn_network, minutes, needs,
-    told_network,
+    Learning, Minute, busy_since, hour_sums, knows_network, learn_network, minutes, told_network,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -33,8 +34,9 @@ pub struct Batch {
     pub seen: BTreeMap<(CredentialId, u32), Seen>,
     /// Other addresses that a secret was used from.
     pub places: Vec<(CredentialId, u32, Seen)>,
-    /// Scopes that were used, such as `invoices:read`.
-    pub needs: BTreeSet<(CredentialId, String)>,
+    /// Allowed requests by what they needed, such as `invoices:read`; 0 where it was used and the
+    /// requests were not counted by it.
+    pub needs: BTreeMap<(CredentialId, String), u64>,
     /// The newest refusal of each secret. Nothing is written down of it; alerts say it.
     pub refused: BTreeMap<(CredentialId, u32), Seen>,
 }
@@ -99,9 +101,7 @@ pub fn add(tx: &mut Tx<'_>, batch: &Batch) -> Result<bool, DbError> {
     add_hours(tx, batch)?;
     add_days(tx, batch)?;
     add_minutes(tx, batch)?;
-    for (credential, need) in &batch.needs {
-        add_need(tx, *credential, need, batch.at)?;
-    }
+    scopes::add(tx, batch)?;
     for (credential, secret, seen) in &batch.places {
         if let Some(address) = &seen.address {
             let client = seen.client.as_deref().unwrap_or_default();
@@ -178,23 +178,6 @@ fn add_sums(
             &[credential.to_string().into(), time.into(), allowed.into(), refused.into()],
         )?;
     }
-    Ok(())
-}
-
-/// Notes that a scope was used on a day.
-fn add_need(
-    tx: &mut Tx<'_>,
-    credential: CredentialId,
-    need: &str,
-    at: Time,
-) -> Result<(), DbError> {
-    let day = at.0 - at.0.rem_euclid(DAY_MS);
-    tx.run_later(
-        "INSERT INTO usage_needs (credential_id, need, last_day) VALUES ($1, $2, $3)
-         ON CONFLICT (credential_id, need) DO UPDATE SET last_day = excluded.last_day
-         WHERE excluded.last_day > usage_needs.last_day",
-        &[credential.to_string().into(), need.into(), day.into()],
-    )?;
     Ok(())
 }
 

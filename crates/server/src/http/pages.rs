@@ -25,6 +25,7 @@ mod leak;
 mod limits;
 mod mailbox;
 mod me;
+mod narrowing;
 mod new_key;
 mod newcomers;
 mod problems;

@@ -24,9 +24,11 @@ pub(super) struct Record {
     words: [AtomicU64; WORDS],
     /// The minute (since 1970) of the last use that was noted with its address.
     pub(super) minute: AtomicU32,
+    /// Its counters by scope; 0 while there are none.
+    pub(super) scopes: AtomicU32,
     /// Addresses it was used from since the counters were last taken, a bit each by their hash.
     pub(super) places: AtomicU64,
-    /// Scopes it used since then, likewise.
+    /// Scopes it used since then, likewise, where there are no counters for it.
     pub(super) needs: AtomicU64,
     /// Rate limit: the theoretical arrival time of GCRA, in microseconds.
     pub(super) arrival: AtomicU64,

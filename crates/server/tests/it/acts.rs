@@ -75,7 +75,10 @@ pub(crate) fn fill(scheme: &Scheme, kind: &Kind, act: Act, form: Form) -> Form {
         }
         Act::Create => form.with("name", "Made here"),
         Act::Edit if scheme.levels.exclusive => form.with(&format!("grant.{first}"), "write"),
-        Act::Edit => form.with("scope", format!("{first}:write")),
+        // Scopes are apart: what it could read is taken away, which has to be agreed to.
+        Act::Edit => {
+            form.with("scope", format!("{first}:write")).with("narrow", format!("{first}:read"))
+        }
         Act::Rename => form.with("name", "Another name"),
         Act::Expire => form.with("expires", "30"),
         Act::Reveal | Act::Duplicate => form,

@@ -19,6 +19,7 @@ mod guessing;
 mod harness;
 mod incident;
 mod letters;
+mod narrowing;
 mod nodes;
 mod page_canary;
 mod page_input;

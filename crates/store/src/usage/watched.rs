@@ -1,6 +1,4 @@
-//! What alerts look at: use to the minute and the hour, scopes that were used, networks.
-
-use std::collections::BTreeMap;
+//! What alerts look at: use to the minute and the hour, networks.
 
 use keyway_domain::id::CredentialId;
 use keyway_domain::limits::NETWORKS_PER_CREDENTIAL_MAX;
@@ -72,16 +70,6 @@ pub fn hour_sums(
         &[id.to_string().into(), since.0.into()],
         |row| Ok((Time(row.integer(0)?), to_u32(row.integer(1)?), to_u32(row.integer(2)?))),
     )
-}
-
-/// Scopes that a credential has used, with the day of their last use.
-pub fn needs(tx: &mut Tx<'_>, id: CredentialId) -> Result<BTreeMap<String, Time>, DbError> {
-    let rows = tx.all(
-        "SELECT need, last_day FROM usage_needs WHERE credential_id = $1",
-        &[id.to_string().into()],
-        |row| Ok((row.text(0)?.to_owned(), Time(row.integer(1)?))),
-    )?;
-    Ok(rows.into_iter().collect())
 }
 
 /// Notes that a credential was used from a network, if that network is known; whether it is.

@@ -6,4 +6,5 @@ mod contract;
 mod house;
 mod pages;
 mod people;
+mod scopes;
 mod transfer;

@@ -54,13 +54,15 @@ pub async fn of_credential(call: Call, _: Caller) -> Result<Reply, Problem> {
     let query = call.query(&["hours", "format"])?;
     let hours = number(&query, "hours", (24, HOURS_MAX))?;
     let since = call.now().plus_ms(-hours * 3_600_000);
+    let month = Time((call.now().0.div_euclid(DAY_MS) - 29) * DAY_MS);
     let rules = call.app.platform.rules.clone();
     let read = move |tx: &mut Tx<'_>| {
         let found = credentials::find(tx, &rules, account, id)?;
         found.ok_or(Error::NotFound("credential"))?;
-        Ok::<_, Error>((usage::hours(tx, id, since)?, usage::needs(tx, id)?))
+        let by_scope = usage::allowed_by_need(tx, id, month)?;
+        Ok::<_, Error>((usage::hours(tx, id, since)?, usage::needs(tx, id)?, by_scope))
     };
-    let (rows, needs) = call.app.db.read(read).await?;
+    let (rows, needs, by_scope) = call.app.db.read(read).await?;
     if wants_csv(&query)? {
         let lines = rows.iter().map(|row| {
             let (hour, secret) = (row.hour.to_string(), row.secret.to_string());
@@ -90,6 +92,7 @@ pub async fn of_credential(call: Call, _: Caller) -> Result<Reply, Problem> {
         "since": since,
         "total": by_outcome,
         "scopes_last_used": scopes,
+        "allowed_by_scope_30_days": by_scope,
         "data": entries,
     });
     Ok(json_reply(StatusCode::OK, body.to_string()))

@@ -1,6 +1,7 @@
 //! Changing what a credential may do, its name, its end, and who has care of it. The secret stays.
 
 use http::StatusCode;
+use ipnet::IpNet;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::MemberId;
 use keyway_domain::lifecycle::Edit;
@@ -11,6 +12,7 @@ use maud::{Markup, html};
 use super::dialog::Dialog;
 use super::key::{self, Loaded};
 use super::limits::{Before, addresses, expiry, expiry_fields, owner_field};
+use super::narrowing::{Past, Taken};
 use super::new_key::{forget_roster, people, restored};
 use super::problems::{Problems, Stop, Trouble};
 use super::reply;
@@ -31,6 +33,8 @@ struct Case<'s> {
     act: Act,
     asked: Asked,
     people: Vec<Member>,
+    /// What it did, where its access is to change.
+    past: Past,
 }
 
 impl<'s> Case<'s> {
@@ -38,7 +42,11 @@ impl<'s> Case<'s> {
         let (loaded, kind) = key::load_for(visit, scheme, act).await?;
         let asked = asked(visit, &loaded.wanted(kind, act)).await?;
         let people = people(visit).await?;
-        Ok(Self { visit, scheme, loaded, kind, act, asked, people })
+        let past = match act {
+            Act::Edit => Past::read(visit, loaded.credential.id).await?,
+            _ => Past::default(),
+        };
+        Ok(Self { visit, scheme, loaded, kind, act, asked, people, past })
     }
 
     /// The credential as it was when the form was made: a change in between is told, not undone.
@@ -137,6 +145,17 @@ form_pages! {
     owner_form, owner, Act::Rename, owner_view, owning;
 }
 
+impl Case<'_> {
+    fn taken(&self, grant: Grant, addresses: &[IpNet]) -> Taken {
+        Taken::new(self.scheme, &self.loaded, &self.past, (grant, addresses), self.visit.now)
+    }
+}
+
+/// The addresses as they were typed; `None` if they can't be read.
+fn typed_addresses(case: &Case) -> Option<Vec<IpNet>> {
+    if case.visit.fields.has("addresses") { addresses(case.visit).ok() } else { None }
+}
+
 fn typed_grant(case: &Case) -> Grant {
     let present = case.loaded.credential.grant;
     grants::shown(&case.visit.fields, case.kind, case.scheme, Some(present))
@@ -150,7 +169,7 @@ fn view(case: &Case, problems: &Problems) -> Markup {
     let listed =
         if typed { case.visit.fields.text("addresses").to_owned() } else { present.join("\n") };
     let problem = problems.of("addresses");
-    let last_day = case.loaded.last_hour(None, case.visit.now);
+    let taken = typed_addresses(case).map(|addresses| case.taken(grant, &addresses));
     let body = html! {
         form.split action=(case.visit.call.uri.path()) method="post" data-grants {
             (layout::marks(case.visit))
@@ -161,11 +180,14 @@ fn view(case: &Case, problems: &Problems) -> Markup {
                     h1.lg id="s0" { "Edit access" }
                     (problems.summary())
                     p.muted { "The secret stays as it is. What you take away is refused from the answer on." }
+                    @if let Some(taken) = taken.filter(|_| case.visit.is_post()) {
+                        (taken.show(case.scheme, case.visit, problems))
+                    }
                 }
                 @if matches!(case.kind.grants, KindGrant::Chosen { .. }) {
                     section.sect aria-labelledby="s2" {
                         h2.lg id="s2" { "What it may do" }
-                        (grants::form(case.kind, case.scheme, grant, problems))
+                        (grants::form(case.kind, case.scheme, grant, Some(&case.past.uses(&case.loaded, case.scheme, case.visit.now)), problems))
                     }
                 }
                 section.sect aria-labelledby="s3" {
@@ -192,7 +214,7 @@ fn view(case: &Case, problems: &Problems) -> Markup {
                             h3 { "What changes" }
                             (grants::diff(credential.grant, grant, case.scheme))
                         }
-                        p.small.muted { (ui::count(last_day, "request", "requests")) " in the last hour. Requests that need what you take away will be refused." }
+                        p.small.muted { (ui::count(case.past.allowed(), "request", "requests")) " passed in the last 30 days. If you take something away, you see how many of them would have been refused before it is saved." }
                         @if case.asked.is_possible() { button.btn.primary.wide { "Save access" } }
                         a.btn.wide href=(case.loaded.path()) { "Cancel" }
                     }
@@ -215,6 +237,13 @@ async fn edit(case: &Case<'_>) -> Result<Reply, Trouble> {
     if edit.grant.is_none() && edit.addresses.is_none() {
         return Err(Problems::field("", "Nothing is changed yet.").into());
     }
+    let taken = case.taken(
+        edit.grant.unwrap_or(credential.grant),
+        edit.addresses.as_deref().unwrap_or(&credential.addresses),
+    );
+    case.is_fresh()?;
+    // Nothing narrows in silence: what it would have refused is seen first.
+    taken.is_agreed(case.visit)?;
     case.change(Change::Edit(edit), "edited").await
 }
 

@@ -140,8 +140,17 @@ fn filled(grant: Grant, group: &str, level: &str, kind: &Kind, scheme: &Scheme) 
     made
 }
 
-/// The choices of a kind.
-pub(crate) fn form(kind: &Kind, scheme: &Scheme, grant: Grant, problems: &Problems) -> Markup {
+/// What is known of the use of a scope, for its row.
+pub(crate) type Uses<'u> = dyn Fn(Need) -> Option<String> + 'u;
+
+/// The choices of a kind; with what each was used for, where there is something to know.
+pub(crate) fn form(
+    kind: &Kind,
+    scheme: &Scheme,
+    grant: Grant,
+    uses: Option<&Uses<'_>>,
+    problems: &Problems,
+) -> Markup {
     let (widest, everything) = match kind.grants {
         KindGrant::Chosen { widest, everything } => (widest, everything),
         KindGrant::Everything => {
@@ -168,19 +177,18 @@ pub(crate) fn form(kind: &Kind, scheme: &Scheme, grant: Grant, problems: &Proble
         }
         div.grid {
             @for (name, label, places) in groups(scheme, widest) {
-                (group(&name, label, &places, scheme, widest, grant))
+                (group((&name, label), &places, scheme, (widest, grant), uses))
             }
         }
     }
 }
 
 fn group(
-    name: &str,
-    label: &str,
+    (name, label): (&str, &str),
     places: &[u8],
     scheme: &Scheme,
-    widest: Grant,
-    grant: Grant,
+    (widest, grant): (Grant, Grant),
+    uses: Option<&Uses<'_>>,
 ) -> Markup {
     let can = |place: &&u8| {
         grant != Grant::NONE
@@ -202,27 +210,41 @@ fn group(
             }
             @for place in places {
                 @if scheme.levels.exclusive {
-                    (level_row(name, *place, scheme, grant))
+                    (level_row(name, *place, scheme, grant, uses))
                 } @else {
-                    (scope_row(name, *place, scheme, widest, grant))
+                    (scope_row(name, *place, scheme, (widest, grant), uses))
                 }
             }
         }
     }
 }
 
-fn row_head(place: u8, scheme: &Scheme) -> Markup {
+fn row_head(place: u8, scheme: &Scheme, uses: Option<&Uses<'_>>) -> Markup {
     let resource = &scheme.resources[usize::from(place)];
+    let used = |uses: &Uses<'_>| -> Vec<String> {
+        let of = |action| uses(Need { resource: place, action });
+        let labels = &scheme.levels.labels[1..];
+        let each = Action::ALL.into_iter().zip(labels);
+        each.filter_map(|(action, label)| Some(format!("{label} {}", of(action)?))).collect()
+    };
+    let used = uses.map(used).unwrap_or_default();
     html! {
         div {
             b id={ "p-" (resource.name) } { (resource.label) }
             @if resource.moves_money { " " span.tag.money { "moves money" } }
             small id={ "d-" (resource.name) } { (resource.about) }
+            @if !used.is_empty() { small.used { (used.join(" · ")) } }
         }
     }
 }
 
-fn level_row(group: &str, place: u8, scheme: &Scheme, grant: Grant) -> Markup {
+fn level_row(
+    group: &str,
+    place: u8,
+    scheme: &Scheme,
+    grant: Grant,
+    uses: Option<&Uses<'_>>,
+) -> Markup {
     let resource = &scheme.resources[usize::from(place)];
     let can = |action| grant != Grant::Everything && grant.allows(Need { resource: place, action });
     let now = if can(Action::Write) {
@@ -235,7 +257,7 @@ fn level_row(group: &str, place: u8, scheme: &Scheme, grant: Grant) -> Markup {
     let choices = [("none", "", "lv"), ("read", "r", "lv r"), ("write", "w", "lv w")];
     html! {
         div.prow data-perm=(resource.label) data-group=(group) {
-            (row_head(place, scheme))
+            (row_head(place, scheme, uses))
             div.seg role="radiogroup" aria-labelledby={ "p-" (resource.name) } aria-describedby={ "d-" (resource.name) } {
                 @for ((level, class, mark), label) in choices.into_iter().zip(&scheme.levels.labels) {
                     label class=[Some(class).filter(|class| !class.is_empty())] {
@@ -250,12 +272,18 @@ fn level_row(group: &str, place: u8, scheme: &Scheme, grant: Grant) -> Markup {
     }
 }
 
-fn scope_row(group: &str, place: u8, scheme: &Scheme, widest: Grant, grant: Grant) -> Markup {
+fn scope_row(
+    group: &str,
+    place: u8,
+    scheme: &Scheme,
+    (widest, grant): (Grant, Grant),
+    uses: Option<&Uses<'_>>,
+) -> Markup {
     let resource = &scheme.resources[usize::from(place)];
     let choices = [(Action::Read, "r"), (Action::Write, "w")];
     html! {
         div.prow data-perm=(resource.label) data-group=(group) {
-            (row_head(place, scheme))
+            (row_head(place, scheme, uses))
             div.seg role="group" aria-labelledby={ "p-" (resource.name) } aria-describedby={ "d-" (resource.name) } {
                 @for ((action, class), label) in choices.into_iter().zip(&scheme.levels.labels[1..]) {
                     @let need = Need { resource: place, action };

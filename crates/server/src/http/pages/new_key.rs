@@ -223,7 +223,7 @@ pub(crate) fn view(visit: &Visit, form: &Form, problems: &Problems) -> Markup {
                         h2.lg id="s2" { "What it may do" }
                         @if scheme.levels.write_includes_read && is_chosen { span.small.muted { (scheme.levels.labels[2]) " includes " (scheme.levels.labels[1]) } }
                     }
-                    @if form.choose_grant { (grants::form(form.kind, scheme, form.grant, problems)) }
+                    @if form.choose_grant { (grants::form(form.kind, scheme, form.grant, None, problems)) }
                     @else { (grants::words(form.grant, scheme)) }
                 }
                 section.sect aria-labelledby="s3" {
@@ -439,7 +439,7 @@ fn duplicate_view(visit: &Visit, form: &Form, loaded: &Loaded, problems: &Proble
                 }
                 section.sect aria-labelledby="s2" {
                     h2.lg id="s2" { "What it may do" }
-                    (grants::form(form.kind, scheme, form.grant, problems))
+                    (grants::form(form.kind, scheme, form.grant, None, problems))
                 }
                 @if form.asked.is_needed() {
                     section.sect aria-labelledby="s4" { h2.lg id="s4" { "Confirm it is you" } (form.asked.show(problems)) }
