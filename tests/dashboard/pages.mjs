@@ -41,6 +41,7 @@ export const WORDS = {
   revokeMany: /^revoke \d+ now/i,
   environment: /^environment$/i,
   requests: /requests|usage/i,
+  requestLog: /^requests$/i,
   asTable: /same data as a table/i,
   lastUsed: /last used/i,
   ago: /(just now|\d+ (s|min|h|sec\w*|minutes?|hours?)( ago)?)/i,

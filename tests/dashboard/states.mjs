@@ -251,6 +251,22 @@ function everybody() {
         return owner;
       },
     ],
+    [
+      'requests',
+      async (world) => {
+        await active(world);
+        const owner = await world.member('owner');
+        const row = owner.main.locator('tbody tr').first();
+        // They are written down within a second or two.
+        for (let tries = 0; tries < 40; tries += 1) {
+          assert.equal(await owner.go('/requests?period=all'), 200);
+          if (await row.count()) break;
+        }
+        await owner.main.locator('summary').first().click();
+        return owner;
+      },
+    ],
+    ['requests, no match', at('/requests?address=192.0.2.1', 200, 'viewer')],
     ['incident', at('/incident')],
     ['incident, nothing fits', at('/incident?made=year')],
     ['incident, as a developer', at('/incident?environment=live', 200, 'developer')],

@@ -62,6 +62,11 @@ impl Time {
         self.written("%-d %b %Y, %H:%M UTC")
     }
 
+    /// For people who look at single requests: `22 Nov 2026, 04:12:07`, in UTC.
+    pub fn to_second_text(self) -> String {
+        self.written("%-d %b %Y, %H:%M:%S")
+    }
+
     /// For people, beside a date: `04:12`, in UTC.
     pub fn to_clock_text(self) -> String {
         self.written("%H:%M")

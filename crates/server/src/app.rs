@@ -1,15 +1,15 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
 mod following;
+mod site;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+pub use site::{SignUp, Site};
+
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
-
 use keyway_coherence::{Boot, NodeId, Terms};
 use keyway_domain::actor::Actor;
 use keyway_domain::event::Happened;
@@ -20,7 +20,8 @@ use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
 use keyway_store::transfer::UNFINISHED;
-use keyway_store::{Change, Db, DbError, Position, Rules, Tx, changes, credentials, due, settings};
+use keyway_store::{Change, Db, DbError, Position, Rules, Tx};
+use keyway_store::{changes, credentials, due, requests, settings};
 use tokio::sync::Notify;
 
 use following::Following;
@@ -32,9 +33,9 @@ use crate::commands::imports::IMPORTED;
 use crate::commands::{Moment, Order};
 use crate::contexts::ContextSigner;
 use crate::denied::Denied;
-use crate::mail::Post;
 use crate::outbound::{Outbound, SystemResolver, Unusable};
 use crate::passwords::Passwords;
+use crate::request_log::RequestLog;
 use crate::roster::Rosters;
 use crate::schemes;
 use crate::telling::Telling;
@@ -76,6 +77,8 @@ pub struct App {
     pub order: Order,
     /// Counters on their way to the database.
     pub flusher: tokio::sync::Mutex<Flusher>,
+    /// Requests on their way to their log, in batches that stay until they have arrived.
+    pub requests_pending: tokio::sync::Mutex<VecDeque<requests::Batch>>,
     /// Whose turn it is to look at an audit log.
     pub audit_turn: tokio::sync::Mutex<()>,
     /// Hashes passwords.
@@ -117,62 +120,6 @@ pub struct Refused {
     pub moment: Moment,
     /// What was refused.
     pub happened: Happened,
-}
-
-/// Whether strangers may sign up an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum SignUp {
-    /// They may not: the platform makes the accounts.
-    #[default]
-    Closed,
-    /// By a link that is mailed to them. Nobody learns which addresses are known, and nobody takes
-    /// one that is not theirs.
-    Verified,
-    /// At once, which tells whether an address is known. For trying things out.
-    Open,
-}
-
-/// How people reach the dashboard.
-#[derive(Debug, Clone, Default)]
-pub struct Site {
-    /// Where browsers find it, such as `https://keys.example.com`; without it, at whatever host
-    /// they ask. Cookies are for encrypted connections only when this says `https`.
-    pub public_url: Option<String>,
-    /// Whether strangers may sign up an account.
-    pub sign_up: SignUp,
-    /// How mail leaves.
-    pub post: Post,
-    /// Whether a page shows the mail that was put into the folder: for trying things out only.
-    pub shows_mail: bool,
-    /// Addresses that webhooks may go to although they are of a kind that is refused.
-    pub webhook_allow: Vec<IpNet>,
-    /// Whether webhooks may go to plain `http`.
-    pub webhook_http: bool,
-    /// Proxies whose word on where a request comes from is taken (`X-Forwarded-For`).
-    pub trusted_proxies: Vec<IpNet>,
-    /// The file of what the operator of this machine denies.
-    pub denied_file: Option<PathBuf>,
-    /// Where the public listener is bound, once it is.
-    pub bound: OnceLock<SocketAddr>,
-}
-
-impl Site {
-    /// Where links lead: the address that is configured, or the one that is listened on.
-    pub fn base_url(&self) -> String {
-        if let Some(url) = &self.public_url {
-            return url.trim_end_matches('/').to_owned();
-        }
-        match self.bound.get() {
-            Some(bound) if !bound.ip().is_unspecified() => format!("http://{bound}"),
-            Some(bound) => format!("http://localhost:{}", bound.port()),
-            None => "http://localhost".to_owned(),
-        }
-    }
-
-    /// Whether browsers reach it over TLS.
-    pub fn is_secure(&self) -> bool {
-        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
-    }
 }
 
 /// Why Keyway does not start.
@@ -269,8 +216,12 @@ impl App {
             decisions: std::array::from_fn(|_| AtomicU64::new(0)),
             order: Order::default(),
             flusher: tokio::sync::Mutex::default(),
+            requests_pending: tokio::sync::Mutex::default(),
             audit_turn: tokio::sync::Mutex::default(),
         });
+        if app.site.request_log.days > 0 {
+            app.platform.engine.set_log(RequestLog::new());
+        }
         app.denied.look(&app.keys.rows);
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
         let applied = app.load().await?;

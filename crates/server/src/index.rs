@@ -4,20 +4,22 @@
 //! segments that never move; the table over them is one flat array, replaced whole when it grows.
 //! One writer (the store's, after each commit) changes it; readers see each record whole.
 
+mod account;
 mod ending;
 mod pool;
 mod record;
 mod scopes;
 mod table;
 
+pub use account::IndexedAccount;
 pub use record::Entry;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
 use keyway_domain::id::AccountId;
@@ -47,15 +49,6 @@ pub struct Index {
     writer: Mutex<Writer>,
     /// Secrets that are known, and how many bytes they take.
     count: AtomicU64,
-}
-
-/// An account as verification sees it.
-pub struct IndexedAccount {
-    /// Its id.
-    pub id: AccountId,
-    /// The platform's own id of it.
-    pub external_id: ArcSwapOption<String>,
-    suspended: AtomicBool,
 }
 
 /// A recoverable secret, as sealed, and what it is sealed to.
@@ -163,6 +156,11 @@ impl Index {
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The account at a place.
+    pub fn account_at(&self, place: u32) -> Option<&IndexedAccount> {
+        self.accounts.at(place)?.get()
     }
 
     /// An entry's account.
@@ -276,8 +274,7 @@ impl Index {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = self.account_place(&mut writer, account.id) else { return };
         if let Some(indexed) = self.accounts.at(place).and_then(OnceLock::get) {
-            indexed.external_id.store(account.external_id.clone().map(Arc::new));
-            indexed.suspended.store(account.suspended, Ordering::Release);
+            indexed.apply(account);
         }
     }
 
@@ -415,12 +412,7 @@ impl Index {
         if let Some(place) = writer.accounts.get(&id) {
             return Some(*place);
         }
-        let account = IndexedAccount {
-            id,
-            external_id: ArcSwapOption::empty(),
-            suspended: AtomicBool::new(false),
-        };
-        let place = add(&self.accounts, account).ok()?;
+        let place = add(&self.accounts, IndexedAccount::new(id)).ok()?;
         writer.accounts.insert(id, place);
         Some(place)
     }
@@ -449,20 +441,6 @@ impl Index {
         let place = add(&self.rates, rate)?;
         writer.rates.insert(rate, place);
         Ok(place)
-    }
-}
-
-impl IndexedAccount {
-    /// Whether all its credentials are refused for now.
-    pub fn is_suspended(&self) -> bool {
-        self.suspended.load(Ordering::Acquire)
-    }
-
-    /// Whether it is the account that the platform or Keyway calls so.
-    pub fn is_called(&self, name: &str) -> bool {
-        let external = self.external_id.load();
-        external.as_deref().is_some_and(|external| external == name)
-            || AccountId::parse(name) == Some(self.id)
     }
 }
 

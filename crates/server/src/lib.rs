@@ -18,6 +18,7 @@ pub mod index;
 pub mod mail;
 pub mod outbound;
 pub mod passwords;
+pub mod request_log;
 pub mod root_key;
 pub mod roster;
 pub mod schemes;

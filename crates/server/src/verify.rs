@@ -33,6 +33,7 @@ use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 use crate::clock::Clock;
 use crate::coherence::Lease;
 use crate::index::{Entry, Index, RateState};
+use crate::request_log::{Noted, RequestLog};
 use crate::usage::{Usage, Use};
 use present::{Extracted, Refused};
 use salts::Salts;
@@ -55,6 +56,8 @@ pub struct Engine {
     secret_prefixes: Vec<String>,
     /// Whether keys were imported by their hash, so that a miss is looked up under it too.
     imported: AtomicBool,
+    /// Where judged requests are noted, if they are.
+    log: OnceLock<RequestLog>,
     /// The right to answer, where there are other nodes.
     lease: OnceLock<Arc<Lease>>,
     ready: AtomicBool,
@@ -109,6 +112,7 @@ struct Draft {
     rate: Option<RateState>,
     detail: &'static str,
     access: Access,
+    route: Option<u16>,
 }
 
 impl Engine {
@@ -138,6 +142,7 @@ impl Engine {
             grants: ArcSwap::default(),
             secret_prefixes,
             imported: AtomicBool::new(false),
+            log: OnceLock::new(),
             lease: OnceLock::new(),
             ready: AtomicBool::new(false),
             sequence: AtomicU32::new(0),
@@ -164,6 +169,17 @@ impl Engine {
         let _ = self.lease.set(lease);
     }
 
+    /// Notes judged requests from now on.
+    pub fn set_log(&self, log: RequestLog) {
+        // A node starts once.
+        let _ = self.log.set(log);
+    }
+
+    /// Where judged requests are noted, if they are.
+    pub fn log(&self) -> Option<&RequestLog> {
+        self.log.get()
+    }
+
     /// Whether this process may answer: it holds a lease, or is alone.
     pub fn may_answer(&self) -> bool {
         self.lease.get().is_none_or(|lease| lease.holds())
@@ -187,7 +203,8 @@ impl Engine {
     /// Judges a request.
     pub fn verify(&self, headers: &impl Headers, asked: &Asked<'_>) -> Judged {
         let now = self.clock.now();
-        let mut draft = Draft { entry: None, rate: None, detail: "", access: Access::Identity };
+        let access = Access::Identity;
+        let mut draft = Draft { entry: None, rate: None, detail: "", access, route: None };
         let mut login = None;
         // The lease before the index: what is looked up under a lease is as new as the lease says.
         let verdict = if self.is_ready() && self.may_answer() {
@@ -222,6 +239,10 @@ impl Engine {
             access: draft.access,
             method: request_id::method_code(asked.method),
         };
+        if let Some((log, entry)) = self.log.get().zip(draft.entry.as_ref()) {
+            let (account, route, address) = (entry.account, draft.route, asked.address);
+            log.put(&self.index, entry, &Noted { request, account, route, address });
+        }
         let Draft { entry, rate, detail, .. } = draft;
         Judged { verdict, entry, request, rate, detail, need, login }
     }
@@ -250,7 +271,7 @@ impl Engine {
         login: &mut Option<(String, Time)>,
     ) -> Result<(), Reason> {
         let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
-        let owner = self.find_access(asked, path, &mut draft.access);
+        let owner = self.find_access(asked, path, draft);
         let mut refuse = |refused: Refused| {
             draft.detail = refused.detail;
             refused.reason
@@ -300,23 +321,21 @@ impl Engine {
         &self,
         asked: &Asked<'a>,
         path: &'a str,
-        access: &mut Access,
+        draft: &mut Draft,
     ) -> Option<&'a str> {
         let found = match asked.named {
             Some((resource, action)) => {
                 let resource = self.scheme.resource(resource);
                 resource.map(|resource| (Need { resource, action }, None))
             }
-            None if asked.target.is_empty() => {
-                *access = Access::Identity;
-                return None;
-            }
+            None if asked.target.is_empty() => return None,
             None => {
                 let found = self.scheme.routes.find(asked.method, path);
+                draft.route = found.map(|found| found.place);
                 found.map(|found| (found.need, found.account))
             }
         };
-        *access = found.map_or(Access::Unlisted, |(need, _)| Access::Needs(need));
+        draft.access = found.map_or(Access::Unlisted, |(need, _)| Access::Needs(need));
         found.and_then(|(_, owner)| owner)
     }
 

@@ -22,8 +22,8 @@ use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
     DbError, Tx, accounts, alerts as kept_alerts, audit, changes, credentials, deliveries, events,
-    idempotency, links, messages, proofs, repeats as stored_repeats, reveals, sessions, settings,
-    tries,
+    idempotency, links, messages, proofs, repeats as stored_repeats, requests, reveals, sessions,
+    settings, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,9 +32,10 @@ use tokio::time::MissedTickBehavior;
 use crate::app::{App, Refused};
 use crate::commands::repeats;
 use crate::webhooks::Deliverer;
-use crate::{alerts, mail, telling, timekeeper};
+use crate::{alerts, mail, request_log, telling, timekeeper};
 
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
+const LOG_EVERY: Duration = Duration::from_secs(1);
 const WATCH_EVERY: Duration = Duration::from_secs(15);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 const MAIL_EVERY: Duration = Duration::from_secs(1);
@@ -58,6 +59,9 @@ pub struct Flusher {
 
 /// Rows of one batch: a change that waits behind it waits a few milliseconds.
 const BATCH_ROWS: usize = 1_000;
+
+/// Logged requests of one batch.
+const REQUEST_ROWS: usize = 250;
 
 /// And of one where other nodes write to the same rows, and changes wait for the logs that its
 /// alerts are written in.
@@ -89,6 +93,7 @@ pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) 
     }
     let every = |period, what| Every { app: Arc::clone(&app), period, what, stop: stop.clone() };
     tasks.spawn(every(FLUSH_EVERY, "usage was not flushed; it is kept").run(flush));
+    tasks.spawn(every(LOG_EVERY, "requests were not logged; they are kept").run(log_requests));
     tasks.spawn(every(WATCH_EVERY, "use was not watched").run(alerts::watch));
     tasks.spawn(every(TELL_EVERY, "events wait to be told").run(telling::tell));
     tasks.spawn(every(WATCH_EVERY, "it was not looked how telling goes").run(telling::look));
@@ -103,6 +108,7 @@ pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) 
         }
     }
     log(flush(&app).await, "the last usage was not flushed");
+    log(log_requests(&app).await, "the last requests were not logged");
 }
 
 /// Where one process has the database, what the one before it had claimed is free. Of many nodes
@@ -241,6 +247,26 @@ pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Writes down the requests that were judged since the last time, as many as a node may.
+pub async fn log_requests(app: &Arc<App>) -> Result<(), DbError> {
+    let engine = &app.platform.engine;
+    let Some(log) = engine.log() else { return Ok(()) };
+    let mut pending = app.requests_pending.lock().await;
+    let terms = app.site.request_log;
+    if pending.is_empty() {
+        let most = usize::try_from(terms.per_second).unwrap_or(usize::MAX);
+        let taken = log.take(&engine.index, most);
+        let with = (&engine.index, &*engine.scheme, &app.keys.requests);
+        pending.extend(request_log::to_batch(taken, with, app.now()).split(REQUEST_ROWS));
+    }
+    while let Some(batch) = pending.front().cloned() {
+        let add = move |tx: &mut Tx<'_>| requests::add(tx, &batch, terms.rows);
+        app.db.write(app.now(), add).await?;
+        pending.pop_front();
+    }
+    Ok(())
+}
+
 /// Forgets what is past its time, and tells what was counted till now.
 pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
     let now = app.now();
@@ -269,6 +295,7 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
     forget_deliveries(app, now).await?;
     forget_minutes(app, now).await?;
     forget_needs(app, now).await?;
+    forget_requests(app, now).await?;
     forget_use(app, now).await?;
     release_held(app, now).await?;
     forget_events(app, now).await
@@ -355,6 +382,15 @@ async fn forget_needs(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     let before = now.plus_ms(-USAGE_NEEDS_KEPT_DAYS * DAY_MS);
     let prune = move |tx: &mut Tx<'_>| usage::prune_needs(tx, before, FORGET_MINUTES);
     while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
+    Ok(())
+}
+
+async fn forget_requests(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    let before = now.plus_ms(-i64::from(app.site.request_log.days) * DAY_MS);
+    for account in app.db.read(requests::accounts).await? {
+        let prune = move |tx: &mut Tx<'_>| requests::prune(tx, account, before, FORGET_ROWS);
+        while app.db.write(now, prune).await? == u64::from(FORGET_ROWS) {}
+    }
     Ok(())
 }
 

@@ -23,6 +23,7 @@ pub mod owners;
 pub mod proofs;
 pub mod repeats;
 pub mod replacements;
+pub mod requests;
 pub mod reveals;
 pub mod sessions;
 pub mod settings;

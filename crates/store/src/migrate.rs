@@ -15,10 +15,11 @@ const MIGRATIONS: &[(&str, i64)] = &[
     (include_str!("../migrations/0003_telling.sql"), 3),
     (include_str!("../migrations/0004_nodes.sql"), 4),
     (include_str!("../migrations/0005_scopes.sql"), 4),
+    (include_str!("../migrations/0006_requests.sql"), 4),
 ];
 
 /// The newest schema this build knows.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS keyway_schema (
     version INTEGER PRIMARY KEY, applied INTEGER NOT NULL

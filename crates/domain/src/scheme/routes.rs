@@ -22,6 +22,8 @@ pub struct Found<'p> {
     pub need: Need,
     /// The account that the path names as the owner, where the pattern has `{account}`.
     pub account: Option<&'p str>,
+    /// The place of its pattern, for [`Routes::pattern`].
+    pub place: u16,
 }
 
 impl Routes {
@@ -50,7 +52,13 @@ impl Routes {
         let declared = self.declared.get(*found.value)?;
         let method = if method == "HEAD" { "GET" } else { method };
         let (_, need) = declared.methods.iter().find(|(known, _)| known == method)?;
-        Some(Found { need: *need, account: found.params.get("account") })
+        let place = u16::try_from(*found.value).ok()?;
+        Some(Found { need: *need, account: found.params.get("account"), place })
+    }
+
+    /// The pattern at a place.
+    pub fn pattern(&self, place: u16) -> Option<&str> {
+        self.declared.get(usize::from(place)).map(|path| path.pattern.as_str())
     }
 
     /// Every route: method, pattern, what it needs.

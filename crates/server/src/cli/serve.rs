@@ -17,6 +17,7 @@ use crate::app::{App, SignUp, Site};
 use crate::commands::newcomers::set_up_link;
 use crate::http::{Door, serve};
 use crate::mail::{Post, Server};
+use crate::request_log;
 use crate::worker;
 
 /// Arguments of `keyway serve`.
@@ -60,9 +61,35 @@ pub(crate) struct Args {
     /// Let webhooks go to plain `http` too: for a network of your own.
     #[arg(long, env = "KEYWAY_WEBHOOK_HTTP")]
     webhook_http: bool,
+    #[command(flatten)]
+    requests: RequestLog,
     /// Tasks that send webhooks.
     #[arg(long, env = "KEYWAY_WORKERS", value_name = "N", default_value_t = worker::DELIVERERS, value_parser = workers)]
     workers: usize,
+}
+
+/// How much of the log of requests is kept.
+#[derive(clap::Args)]
+pub(crate) struct RequestLog {
+    /// Days that the log of requests is kept; 0 for none.
+    #[arg(long, env = "KEYWAY_REQUEST_LOG_DAYS", value_name = "DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=400))]
+    request_log_days: u32,
+    /// Requests of each account that the log keeps.
+    #[arg(long, env = "KEYWAY_REQUEST_LOG_ROWS", value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    request_log_rows: u32,
+    /// Requests that this node writes to the log in a second; those beyond are counted.
+    #[arg(long, env = "KEYWAY_REQUEST_LOG_RATE", value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=16_000))]
+    request_log_rate: u32,
+}
+
+impl RequestLog {
+    fn terms(&self) -> request_log::Terms {
+        request_log::Terms {
+            days: self.request_log_days,
+            rows: self.request_log_rows,
+            per_second: self.request_log_rate,
+        }
+    }
 }
 
 /// Where mail leaves.
@@ -143,6 +170,7 @@ impl Args {
             webhook_allow: self.webhook_allow.clone(),
             webhook_http: self.webhook_http,
             trusted_proxies: self.trusted_proxy.clone(),
+            request_log: self.requests.terms(),
             denied_file: Some(self.data.denied()),
             ..Site::default()
         })

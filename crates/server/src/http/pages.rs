@@ -32,6 +32,7 @@ mod problems;
 mod reach;
 mod replace;
 mod reply;
+mod requests;
 mod reveal;
 pub mod routes;
 mod said;

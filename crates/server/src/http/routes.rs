@@ -160,6 +160,7 @@ pub fn routes() -> &'static [Route] {
     static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
     ROUTES.get_or_init(|| {
         let mut routes = account_routes();
+        routes.extend(record_routes());
         routes.extend(member_routes());
         routes.extend(credential_routes());
         routes.extend(secrets::secret_routes());
@@ -220,6 +221,12 @@ fn account_routes() -> Vec<Route> {
             "Lets a suspended account in again.",
             handler!(accounts::resume),
         ),
+    ]
+}
+
+/// What happened, and what was asked.
+fn record_routes() -> Vec<Route> {
+    vec![
         get(
             "/v1/accounts/{account}/events",
             "listAccountEvents",
@@ -236,6 +243,23 @@ fn account_routes() -> Vec<Route> {
             handler!(events::list),
         )
         .query(PAGE),
+        get(
+            "/v1/accounts/{account}/requests",
+            "listRequests",
+            "requests",
+            "Requests of an account's credentials and what was decided, newest first.",
+            handler!(requests::list),
+        )
+        .query(&[
+            "limit",
+            "cursor",
+            "credential",
+            "outcome",
+            "route",
+            "address",
+            "since",
+            "until",
+        ]),
         get(
             "/v1/requests/{request}",
             "getRequest",

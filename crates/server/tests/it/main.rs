@@ -27,6 +27,7 @@ mod page_table;
 mod people;
 mod rapyd;
 mod receiver;
+mod requests;
 mod revoke_all;
 mod roles;
 mod signing_up;

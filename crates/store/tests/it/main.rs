@@ -6,5 +6,6 @@ mod contract;
 mod house;
 mod pages;
 mod people;
+mod requests;
 mod scopes;
 mod transfer;

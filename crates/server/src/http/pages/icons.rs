@@ -40,6 +40,7 @@ icons! {
     COPY = r#"<rect x="5.5" y="5.5" width="8" height="8" rx="1.6"/><path d="M10.5 3.2A1.7 1.7 0 0 0 9 2.5H4A1.5 1.5 0 0 0 2.5 4v5c0 .7.3 1.2.9 1.5"/>"#;
     TWICE = r#"<rect x="2.5" y="2.5" width="8" height="8" rx="1.5"/><path d="M13.5 6v6a1.5 1.5 0 0 1-1.5 1.5H6M6.5 4.7v3.6M4.7 6.5h3.6"/>"#;
     BIN = r#"<path d="M2.5 4.2h11M6 4V2.5h4V4M4 4.2l.6 9.3h6.8l.6-9.3M6.7 7v4M9.3 7v4"/>"#;
+    PULSE = r#"<path d="M1.5 8.5h3l2-5 3 9 2-4h3"/>"#;
     CHECK = r#"<path d="m3 8.5 3.2 3.2L13 4.8"/>"#;
     CLOSE = r#"<path d="m3.5 3.5 9 9M12.5 3.5l-9 9"/>"#;
     WARN = r#"<path d="M8 2.2 14.3 13.3H1.7zM8 6.5v3.2M8 11.6v.1"/>"#;

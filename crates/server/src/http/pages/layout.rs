@@ -20,6 +20,8 @@ pub(crate) enum Nav {
     Alerts,
     /// Everything revoked that fits.
     Incident,
+    /// The log of requests.
+    Requests,
     /// The audit log.
     Audit,
     /// The people.
@@ -165,6 +167,7 @@ fn navigation(
                 h2 { "Observe" }
                 ul {
                     (entry(Nav::Alerts, icons::BELL, "/settings/alerts".to_owned(), "Alerts", None))
+                    (entry(Nav::Requests, icons::PULSE, "/requests".to_owned(), "Requests", None))
                     @if may(&scheme.people.audit) {
                         (entry(Nav::Audit, icons::LIST, "/audit".to_owned(), "Audit log", None))
                     }

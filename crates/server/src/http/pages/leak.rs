@@ -30,7 +30,8 @@ pub(crate) fn steps(visit: &Visit, loaded: &Loaded) -> Markup {
     html! {
         ol.leak {
             li { b { "Look at what it did since it leaked." } " "
-                a href={ (loaded.path()) "#src" } { "Where it was used from" }
+                a href={ "/requests?period=7d&key=" (id) } { "Its requests" } ", "
+                a href={ (loaded.path()) "#src" } { "where it was used from" }
                 @if super::is_auditor(visit) { ", and " a href={ "/audit?period=90d&q=" (id) } { "what was done to it" } }
                 "." }
             li { b { "Rotate its siblings." } " Whoever read this one may have read those beside it: "

@@ -12,7 +12,7 @@ use keyway_domain::scheme::Act;
 use super::visit::Visit;
 use super::{
     Answer, acts, alerts, asked_in, audit, bulk, codes, edit, ends, incident, key, keys, mailbox,
-    me, new_key, newcomers, replace, reveal, settings, sign_in, team, webhooks,
+    me, new_key, newcomers, replace, requests, reveal, settings, sign_in, team, webhooks,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -146,6 +146,9 @@ fn key_pages() -> Vec<Page> {
 fn account_pages() -> Vec<Page> {
     use For::{Auditors, Managers, Member, Settlers};
     pages! {
+        GET "/requests" Member => requests::page;
+        GET "/requests.csv" Member => requests::csv;
+        GET "/requests.jsonl" Member => requests::json_lines;
         GET "/audit" Auditors => audit::page;
         GET "/audit/verify" Auditors => audit::verify;
         GET "/audit.csv" Auditors => audit::csv;

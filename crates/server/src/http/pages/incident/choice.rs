@@ -133,7 +133,7 @@ impl Choice {
                 div.body.stack {
                     div.choices {
                         (select("environment", "Environment", "Both environments", environments.to_vec()))
-                        (select("kind", "Type", "Any type", kinds.collect()))
+                        (select("kind", "Credential type", "Any type", kinds.collect()))
                         (select("owner", "Owner", "Any owner", owners.collect()))
                         (select("grant", "Access", "Any access", vec![money]))
                         (select("used", "Last use", "Any use", spans(USED)))
