@@ -177,6 +177,7 @@ pub(crate) fn data_folder(
         terms: Terms::default(),
         node_name: String::new(),
         site: Site::default(),
+        starting: Arc::default(),
     };
     // Opening it once writes down which key and scheme it belongs to; no follower stays.
     drop(runtime.block_on(App::open(Db::open(&database, &options)?, opening))?);

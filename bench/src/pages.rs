@@ -73,6 +73,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
         terms: Terms::default(),
         node_name: String::new(),
         site: Site { sign_up: SignUp::Open, ..Site::default() },
+        starting: Arc::default(),
     };
     crate::runtime()?.block_on(async {
         let options = Options { readers: 2, durable: false, ..Options::default() };

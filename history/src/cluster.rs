@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keyway_secret::{OsEntropy, RootKey};
-use keyway_testbed::Postgres;
+use keyway_testbed::{Postgres, Proxy};
 use serde_json::{Value, json};
 
 use crate::node::{Node, Setting, run};
 use crate::plan::Plan;
-use crate::proxy::Proxy;
 use crate::wire::request;
 use crate::{Failure, clock};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyway_testbed::Postgres;
+use keyway_testbed::{Flow, Postgres};
 use tokio::time::sleep;
 
 use crate::Failure;
@@ -11,7 +11,6 @@ use crate::chance::Chance;
 use crate::clock::now;
 use crate::journal::Break;
 use crate::load::Work;
-use crate::proxy::Flow;
 use crate::world::World;
 
 /// What can be broken at a node.

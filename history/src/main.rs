@@ -17,9 +17,6 @@ mod judge;
 mod load;
 mod node;
 mod plan;
-mod proxy;
-#[cfg(test)]
-mod proxy_tests;
 mod report;
 mod wire;
 mod world;

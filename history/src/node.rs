@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use keyway_testbed::Proxy;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 use crate::Failure;
-use crate::proxy::Proxy;
 use crate::wire::{Line, request};
 
 /// A node gets this long to serve after its start.

@@ -1,7 +1,9 @@
 //! A running Keyway: the store, the engines over it, and the one clock.
 
 mod following;
+mod load;
 mod site;
+pub mod starting;
 
 pub use site::{SignUp, Site};
 
@@ -20,16 +22,15 @@ use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
 use keyway_store::transfer::UNFINISHED;
-use keyway_store::{Change, Db, DbError, Position, Rules, Tx};
-use keyway_store::{changes, credentials, due, requests, settings};
+use keyway_store::{Change, Db, DbError, Position, Rules, credentials, due, requests, settings};
 use tokio::sync::Notify;
 
 use following::Following;
+use starting::Starting;
 
 use crate::alerts::Watch;
 use crate::clock::Clock;
 use crate::coherence::{Node, Start};
-use crate::commands::imports::IMPORTED;
 use crate::commands::{Moment, Order};
 use crate::contexts::ContextSigner;
 use crate::denied::Denied;
@@ -89,6 +90,8 @@ pub struct App {
     pub rosters: Rosters,
     /// How people reach the dashboard.
     pub site: Site,
+    /// How far it is with loading.
+    pub starting: Arc<Starting>,
     /// Forms that are being taken.
     pub turns: Turns,
     /// Calls what merchants typed; or why nothing can be called.
@@ -168,12 +171,14 @@ pub struct Opening {
     pub node_name: String,
     /// How people reach the dashboard.
     pub site: Site,
+    /// Where it is told how far the start is.
+    pub starting: Arc<Starting>,
 }
 
 impl App {
     /// Sees that the database is the right one and loads every credential; ready when it returns.
     pub async fn open(db: Db, opening: Opening) -> Result<Arc<Self>, OpenError> {
-        let Opening { scheme, root, clock, terms, node_name, site } = opening;
+        let Opening { scheme, root, clock, terms, node_name, site, starting } = opening;
         let keys = Arc::new(Keyring::derive(&root));
         let scheme = Arc::new(scheme);
         if db.read(|tx| settings::find(tx, UNFINISHED)).await?.is_some() {
@@ -206,6 +211,7 @@ impl App {
             contexts: ContextSigner::new(&keys),
             rosters: Rosters::default(),
             site,
+            starting,
             turns: Turns::default(),
             keys,
             node: format!("{:032x}", OsEntropy.u128()),
@@ -224,7 +230,7 @@ impl App {
         }
         app.denied.look(&app.keys.rows);
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
-        let applied = app.load().await?;
+        let applied = app.load(known).await?;
         app.join(terms, node_name, applied)?;
         app.platform.engine.set_ready();
         app.operator.engine.set_ready();
@@ -307,62 +313,6 @@ impl App {
     /// Takes in what the database's clock said.
     pub(crate) fn learn_time(&self, said: Time, asked: Boot, answered: Boot) {
         self.clock.learn(said, asked, answered);
-    }
-
-    async fn load(self: &Arc<Self>) -> Result<Position, DbError> {
-        let started = self.now();
-        let app = Arc::clone(self);
-        let applied = self
-            .db
-            .read(move |tx| {
-                let applied = changes::head(tx)?;
-                app.load_all(tx).map(|()| applied)
-            })
-            .await?;
-        tracing::info!(
-            secrets = self.platform.engine.index.len(),
-            milliseconds = self.now().0 - started.0,
-            "every credential is loaded; ready"
-        );
-        Ok(applied)
-    }
-
-    /// Loads everything into the indexes, as one snapshot has it.
-    pub(crate) fn load_all(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
-        accounts::each(tx, |account| self.platform.engine.index.apply_account(&account))?;
-        self.load_realm(tx, &self.operator, credentials::Realm::Operator)?;
-        self.load_realm(tx, &self.platform, credentials::Realm::Platform)?;
-        if settings::find(tx, IMPORTED)?.is_some() {
-            self.platform.engine.set_imported();
-        }
-        Ok(())
-    }
-
-    fn load_realm(
-        &self,
-        tx: &mut Tx<'_>,
-        realm: &Realm,
-        whose: credentials::Realm,
-    ) -> Result<(), DbError> {
-        const REPORT_EVERY: u64 = 500_000;
-        let now = self.now();
-        let mut loaded = 0_u64;
-        credentials::each(tx, &realm.rules, whose, |credential| match credential {
-            Ok(credential) if self.denied.holds(credential.id) => {
-                tracing::warn!(credential = %credential.id, "it is denied on this machine");
-            }
-            Ok(credential) => {
-                realm.engine.index.apply(&credential, now);
-                loaded += 1;
-                if loaded.is_multiple_of(REPORT_EVERY) {
-                    tracing::info!(loaded, "loading credentials");
-                }
-            }
-            Err((id, error)) => {
-                self.refused_rows.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(credential = %id, %error, "a stored credential is refused");
-            }
-        })
     }
 }
 

@@ -7,11 +7,13 @@
 
 mod control;
 mod follow;
+mod health;
 mod lease;
 mod recent;
 mod restore;
 mod waits;
 
+pub use health::Health;
 pub use lease::Lease;
 pub use waits::{Effect, Reach};
 
@@ -55,6 +57,8 @@ pub struct Node {
     is_broken: AtomicBool,
     /// The database may have lost its newest part: leases without a row are to be waited for.
     is_distrusted: AtomicBool,
+    /// What went wrong with each of its threads when it last tried.
+    troubles: Mutex<health::Troubles>,
     stops: AtomicBool,
     wake: Wake,
     control: Control,
@@ -67,6 +71,8 @@ pub struct Node {
 struct State {
     holder: Holder,
     inc: i64,
+    /// How often it was renewed since it was taken, or tried to be.
+    renew_no: i64,
     has_row: bool,
 }
 
@@ -135,6 +141,7 @@ impl Node {
             state: Mutex::new(State {
                 holder: Holder::new(terms, applied),
                 inc: 0,
+                renew_no: 0,
                 has_row: false,
             }),
             applied: AtomicI64::new(applied.seq),
@@ -144,6 +151,7 @@ impl Node {
             recent: Mutex::default(),
             is_broken: AtomicBool::new(false),
             is_distrusted: AtomicBool::new(false),
+            troubles: Mutex::default(),
             stops: AtomicBool::new(false),
             wake: Wake::default(),
             control: Control::chosen(),

@@ -5,6 +5,7 @@ pub mod api;
 pub mod authz;
 pub mod body;
 mod connection;
+pub mod gate;
 pub mod internal;
 pub mod openapi;
 pub mod pages;

@@ -278,6 +278,15 @@ impl Index {
         }
     }
 
+    /// Refuses everything of an account.
+    pub fn suspend(&self, id: AccountId) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = self.account_place(&mut writer, id) else { return };
+        if let Some(indexed) = self.accounts.at(place).and_then(OnceLock::get) {
+            indexed.suspend();
+        }
+    }
+
     /// Takes over a credential as it is now.
     pub fn apply(&self, credential: &Credential, now: Time) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);

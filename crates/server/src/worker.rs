@@ -413,7 +413,7 @@ async fn forget_events(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     let before = now.plus_ms(-i64::from(days) * DAY_MS);
     let read = |tx: &mut Tx<'_>| {
         let mut all = Vec::new();
-        accounts::each(tx, |account| all.push(account.id))?;
+        accounts::each(tx, |found| all.extend(found.ok().map(|account| account.id)))?;
         Ok::<_, DbError>(all)
     };
     let all = app.db.read(read).await?;

@@ -71,6 +71,7 @@ impl House {
             terms: Terms::default(),
             node_name: String::new(),
             site: Site::default(),
+            starting: Arc::default(),
         };
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         let options = Options { durable: false, ..Options::default() };

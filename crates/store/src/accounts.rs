@@ -105,21 +105,29 @@ pub fn page(
     tx.all(&sql, &values, read)
 }
 
+/// An account as it was read; of a row that can't be, its id and why.
+pub type Found = Result<Account, (String, DbError)>;
+
+fn found(row: &dyn Columns) -> Result<Found, DbError> {
+    let id = row.text(0)?;
+    Ok(read(row).map_err(|error| (id.to_owned(), error)))
+}
+
 /// Reads every account, one at a time.
-pub fn each(tx: &mut Tx<'_>, mut each: impl FnMut(Account)) -> Result<(), DbError> {
+pub fn each(tx: &mut Tx<'_>, mut each: impl FnMut(Found)) -> Result<(), DbError> {
     tx.each(&format!("SELECT {COLUMNS} FROM accounts"), &[], |row| {
-        each(read(row)?);
+        each(found(row)?);
         Ok(())
     })
 }
 
 /// Reads the accounts that the entries of the change log between two places name.
-pub fn logged(tx: &mut Tx<'_>, (after, until): (i64, i64)) -> Result<Vec<Account>, DbError> {
+pub fn logged(tx: &mut Tx<'_>, (after, until): (i64, i64)) -> Result<Vec<Found>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM accounts WHERE id IN (
              SELECT subject FROM change_log WHERE seq > $1 AND seq <= $2)"
     );
-    tx.all(&sql, &[after.into(), until.into()], read)
+    tx.all(&sql, &[after.into(), until.into()], found)
 }
 
 /// The public id that the account's credentials share in the environment.

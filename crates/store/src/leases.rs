@@ -59,54 +59,83 @@ pub fn database_time(tx: &mut Tx<'_>) -> Result<Time, DbError> {
     now.ok_or_else(|| DbError::broken("the database has no clock"))
 }
 
-/// Takes a lease; the database's time, or `None` if the place is not in this history.
-pub fn take(
-    tx: &mut Tx<'_>,
-    own: &Own,
-    inc: i64,
-    applied: Position,
-) -> Result<Option<Time>, DbError> {
+/// Which renewal of which lease of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// How often the node has asked for a lease anew.
+    pub inc: i64,
+    /// How often it has tried to renew that one.
+    pub renew_no: i64,
+}
+
+/// Takes a lease, if the place is in this history. [`kept`] tells.
+pub fn take(tx: &mut Tx<'_>, own: &Own, mark: Mark, applied: Position) -> Result<(), DbError> {
     let sql = format!(
         "INSERT INTO node_lease (node, inc, renew_no, applied, ttl_ms, grace_ms, name, version,
              began_at, renewed_at)
-         SELECT $1, $2, 0, $3, $5, $6, $7, $8, {CLOCK}, {CLOCK} FROM change_head
+         SELECT $1, $2, $9, $3, $5, $6, $7, $8, {CLOCK}, {CLOCK} FROM change_head
          WHERE one = 1 AND {}
-         ON CONFLICT (node) DO UPDATE SET inc = excluded.inc, renew_no = 0,
+         ON CONFLICT (node) DO UPDATE SET inc = excluded.inc, renew_no = excluded.renew_no,
              applied = excluded.applied, began_at = excluded.began_at,
              renewed_at = excluded.renewed_at
-         WHERE node_lease.inc < excluded.inc
-         RETURNING renewed_at",
+         WHERE node_lease.inc < excluded.inc",
         is_history("$3", "$4")
     );
     let values = [
         text(own.node),
-        inc.into(),
+        mark.inc.into(),
         applied.seq.into(),
         applied.nonce.into(),
         own.ttl_ms.into(),
         own.grace_ms.into(),
         own.name.as_str().into(),
         own.version.as_str().into(),
+        mark.renew_no.into(),
     ];
-    tx.first(&sql, &values, |row| Ok(Time(row.integer(0)?)))
+    tx.run_later(&sql, &values)
 }
 
-/// Renews a lease; the database's time, or `None` if it is lost: another node ended it, or the
-/// place is not in this history.
-pub fn renew(
-    tx: &mut Tx<'_>,
-    node: NodeId,
-    inc: i64,
-    applied: Position,
-) -> Result<Option<Time>, DbError> {
+/// Renews a lease, if it is there and the place is in this history. [`kept`] tells.
+pub fn renew(tx: &mut Tx<'_>, node: NodeId, mark: Mark, applied: Position) -> Result<(), DbError> {
     let sql = format!(
-        "UPDATE node_lease SET renew_no = renew_no + 1, renewed_at = {CLOCK},
+        "UPDATE node_lease SET renew_no = $5, renewed_at = {CLOCK},
              applied = CASE WHEN applied < $3 THEN $3 ELSE applied END
-         WHERE node = $1 AND inc = $2 AND {} RETURNING renewed_at",
+         WHERE node = $1 AND inc = $2 AND renew_no < $5 AND {}",
         is_history("$3", "$4")
     );
-    let values = [text(node), inc.into(), applied.seq.into(), applied.nonce.into()];
-    tx.first(&sql, &values, |row| Ok(Time(row.integer(0)?)))
+    let values = [
+        text(node),
+        mark.inc.into(),
+        applied.seq.into(),
+        applied.nonce.into(),
+        mark.renew_no.into(),
+    ];
+    tx.run_later(&sql, &values)
+}
+
+/// What a node finds after it has written its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    /// The database's time when it was written; `None` if it was not: another node ended the lease,
+    /// or the node's place is not in this history.
+    pub at: Option<Time>,
+    /// The newest place of the log.
+    pub head: Position,
+}
+
+/// Whether a renewal was kept, and where the log is, in one snapshot.
+pub fn kept(tx: &mut Tx<'_>, node: NodeId, mark: Mark) -> Result<After, DbError> {
+    let found = tx.first(
+        "SELECT h.seq, h.nonce, n.renewed_at FROM change_head h
+         LEFT JOIN node_lease n ON n.node = $1 AND n.inc = $2 AND n.renew_no = $3
+         WHERE h.one = 1",
+        &[text(node), mark.inc.into(), mark.renew_no.into()],
+        |row| {
+            let head = Position { seq: row.integer(0)?, nonce: row.integer(1)? };
+            Ok(After { at: row.maybe_integer(2)?.map(Time), head })
+        },
+    )?;
+    found.ok_or_else(|| DbError::broken("the change log has no head"))
 }
 
 /// Says that a node has reached a place, as long as its lease and that place are there.

@@ -375,8 +375,14 @@ impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(failure) = error.as_db_error() else {
             let inner = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            let is_ours = error.to_string().contains("serializing");
-            let trouble = if is_ours { Trouble::Other } else { Trouble::Away };
+            let said = error.to_string();
+            let trouble = if said.contains("serializing") {
+                Trouble::Other
+            } else if said.contains("TLS") {
+                Trouble::Untrusted
+            } else {
+                Trouble::Away
+            };
             return Self::new(trouble, inner);
         };
         // What the server says beside the message may hold values of rows.

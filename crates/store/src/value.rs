@@ -137,6 +137,8 @@ pub(crate) enum Trouble {
     Schema,
     /// The role may not do this.
     Denied,
+    /// The server's certificate does not fit, or it speaks no TLS.
+    Untrusted,
     Other,
 }
 
@@ -177,6 +179,12 @@ impl DbError {
         matches!(self.trouble, Trouble::Away | Trouble::Unknown)
     }
 
+    /// It may be over by itself, or once somebody has seen to the server.
+    pub fn may_pass(&self) -> bool {
+        let passing = matches!(self.trouble, Trouble::Busy | Trouble::ReadOnly | Trouble::Again);
+        passing || self.is_away()
+    }
+
     /// What is stored can't be read or trusted: trying again changes nothing.
     pub fn is_about_a_row(&self) -> bool {
         matches!(self.trouble, Trouble::Corrupt | Trouble::Tampered)
@@ -204,6 +212,9 @@ impl DbError {
                 "look whether it was done, or ask again under the same Idempotency-Key"
             }
             Trouble::Schema => "run `keyway migrate` as the owner of the database",
+            Trouble::Untrusted => {
+                "the server's certificate must be of its name, and of an authority in --database-ca"
+            }
             Trouble::Denied => "the database role lacks a right; see docs/postgresql.md",
             Trouble::Tampered => "a row was changed outside Keyway; see the log, then revoke it",
             Trouble::Duplicate | Trouble::Other => "see the log",

@@ -105,6 +105,13 @@ impl Database {
         editor.rows(tables).into_iter().map(|row| rows(row[0].clone())).collect()
     }
 
+    /// Runs a statement about the database, from outside it.
+    pub fn admin(&self, sql: &str) {
+        if let Place::Server { server, .. } = &self.place {
+            must(Session::open(&format!("{server}/postgres")).run(sql));
+        }
+    }
+
     /// Removes it from its server; a file goes with its folder.
     pub fn remove(&self) {
         if let Place::Server { server, name } = &self.place {

@@ -6,8 +6,12 @@ mod editor;
 mod port;
 mod postgres;
 mod programs;
+mod proxy;
+#[cfg(test)]
+mod proxy_tests;
 
 pub use databases::Database;
 pub use editor::Editor;
 pub use port::free_port;
 pub use postgres::{Options, Postgres};
+pub use proxy::{Flow, Proxy};

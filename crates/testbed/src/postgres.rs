@@ -15,6 +15,7 @@ use crate::programs::{Programs, run};
 
 const ROLES: &str = include_str!("roles.sql");
 const DATABASE: &str = include_str!("database.sql");
+const FOLLOWED: &str = include_str!("followed.sql");
 const WATCH: &str = include_str!("watch.sh");
 /// The role that may do everything; only the server's own set-up needs it.
 const SUPERUSER: &str = "postgres";
@@ -137,6 +138,52 @@ impl Postgres {
     /// Restarts it as after a crash: it forgets every connection and reads its log again.
     pub fn crash_restart(&self) {
         run(self.control("restart").args(["-m", "immediate"]));
+    }
+
+    /// A server that follows this one, and takes writes once it is promoted.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let programs = Programs::find();
+        let folder = make_folder(&programs);
+        let watch = watch(&folder, None);
+        let mut standby = Self { programs, folder, port: 0, watch };
+        let from = self.url_as(SUPERUSER, "");
+        let mut copy = standby.programs.server("pg_basebackup");
+        // With what it needs to follow from then on.
+        copy.args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", &from, "-D"]);
+        run(copy.arg(standby.data()));
+        let started = (0..STARTS).any(|_| {
+            standby.port = free_port();
+            standby.boot(Options { durable: true })
+        });
+        assert!(started, "the standby does not start:\n{}", standby.log());
+        standby
+    }
+
+    /// Waits until its standby has read everything.
+    pub fn until_followed(&self) {
+        self.psql_as(SUPERUSER, "postgres", FOLLOWED);
+    }
+
+    /// Makes a standby the server that takes writes.
+    pub fn promote(&self) {
+        run(&mut self.control("promote"));
+    }
+
+    /// Writes a database to a file; its path.
+    pub fn dump(&self, database: &str) -> PathBuf {
+        let path = self.folder.join("dump");
+        let mut command = self.programs.server("pg_dump");
+        command.args(["-Fc", "-d", &self.url(database), "-f"]);
+        run(command.arg(&path));
+        path
+    }
+
+    /// Puts a database back as a file has it, in one transaction, whoever is connected.
+    pub fn restore(&self, database: &str, dump: &Path) {
+        let mut command = self.programs.server("pg_restore");
+        command.args(["--clean", "--single-transaction", "-d", &self.url(database)]);
+        run(command.arg(dump));
     }
 
     /// Stops it; connections are cut.

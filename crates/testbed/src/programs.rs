@@ -37,7 +37,7 @@ impl Programs {
 
     /// A program of the server, as the user that may run it.
     pub(crate) fn server(&self, program: &str) -> Command {
-        let program = self.folder.join(program);
+        let program = self.find_beside(program);
         let mut command = match self.user {
             None => Command::new(program),
             Some(user) => {
@@ -53,6 +53,14 @@ impl Programs {
         // The locale of whoever tests must not change what the database sorts by.
         command.env("LC_ALL", "C").stdin(Stdio::null()).current_dir("/");
         command
+    }
+
+    /// A program of this installation. The path may lead to some of them only, by links.
+    fn find_beside(&self, program: &str) -> PathBuf {
+        let here = self.folder.join(program);
+        let real = std::fs::canonicalize(self.folder.join("pg_ctl"));
+        let there = real.ok().and_then(|path| Some(path.parent()?.join(program)));
+        if here.is_file() { here } else { there.unwrap_or(here) }
     }
 
     /// The interactive client.

@@ -4,14 +4,17 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
+use keyway_domain::scheme::Scheme;
 use keyway_secret::RootKey;
-use keyway_store::{Db, settings};
+use keyway_store::{Db, DbError, settings};
 
 use super::Failure;
 use super::database::{Database, clock};
-use crate::app::{App, FINGERPRINT, Opening, Site};
+use crate::app::starting::Starting;
+use crate::app::{App, FINGERPRINT, OpenError, Opening, Site};
 use crate::{root_key, schemes};
 
 /// Where a deployment's data is, and which scheme it serves.
@@ -98,43 +101,137 @@ impl Data {
         Ok(root_key::from_file(&self.key_file(), has_owner)?)
     }
 
-    /// Opens everything, and remembers the scheme for commands that don't name it.
-    pub(crate) async fn open(&self, site: Site) -> Result<(Arc<App>, Lock), Failure> {
+    /// Looks at all that needs no database, and takes the folder's lock.
+    pub(crate) fn prepare(&self) -> Result<Prepared, Failure> {
         let name = self.scheme_name()?;
         let scheme = schemes::load(&name)?;
         self.make_folder()?;
-        let lock = self.lock()?;
+        Ok(Prepared { name, scheme, lock: self.lock()? })
+    }
+
+    /// Opens everything, and remembers the scheme for commands that don't name it.
+    pub(crate) async fn open(&self, site: Site) -> Result<(Arc<App>, Lock), Failure> {
+        let prepared = self.prepare()?;
+        let app = self.open_prepared(&prepared, &site, &Arc::default()).await?;
+        Ok((app, prepared.lock))
+    }
+
+    /// The same again and again, as long as it is a server's trouble that may pass.
+    pub(crate) async fn open_patiently(
+        &self,
+        prepared: &Prepared,
+        site: &Site,
+        starting: &Arc<Starting>,
+    ) -> Result<Arc<App>, Failure> {
+        loop {
+            let why = match self.open_prepared(prepared, site, starting).await {
+                Err(Unopened::Waits(why)) if self.server.database.is_some() => why,
+                opened => return Ok(opened?),
+            };
+            if starting.waits(&why) {
+                tracing::warn!(%why, "the database can't be used yet; it is tried until it can");
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+    }
+
+    async fn open_prepared(
+        &self,
+        prepared: &Prepared,
+        site: &Site,
+        starting: &Arc<Starting>,
+    ) -> Result<Arc<App>, Unopened> {
         let (db, has_owner) = self.open_database().await?;
+        starting.goes_on();
         let opening = Opening {
-            scheme,
+            scheme: prepared.scheme.clone(),
             root: self.root_key(has_owner)?,
             clock: clock(&db).await?,
             terms: self.server.terms(),
             node_name: self.server.node_name(),
-            site,
+            site: site.clone(),
+            starting: Arc::clone(starting),
         };
         let app = App::open(db, opening).await?;
-        let remembered = if Path::new(&name).exists() {
-            std::fs::canonicalize(&name)?.display().to_string()
+        let name = &prepared.name;
+        let remembered = if Path::new(name).exists() {
+            std::fs::canonicalize(name).map_err(Failure::from)?.display().to_string()
         } else {
-            name
+            name.clone()
         };
-        std::fs::write(self.data.join("scheme"), remembered)?;
-        Ok((app, lock))
+        std::fs::write(self.data.join("scheme"), remembered).map_err(Failure::from)?;
+        Ok(app)
     }
 
     /// Opens the database; whether it belongs to a root key already.
-    pub(crate) async fn open_database(&self) -> Result<(Db, bool), Failure> {
+    async fn open_database(&self) -> Result<(Db, bool), Unopened> {
         let options = self.server.options();
         let Some(target) = self.server.target()? else {
             // Before the file is made: an empty one that is left behind belongs to no key.
             let has_owner = self.file().exists();
             return Ok((Db::open(&self.file(), &options)?, has_owner));
         };
-        let db = Db::connect(&target, &options)
-            .map_err(|error| Failure(format!("{}: {error}", target.named())))?;
+        let named = target.named().to_owned();
+        // Connecting waits, which must keep nobody from stopping the process.
+        let connected = tokio::task::spawn_blocking(move || Db::connect(&target, &options)).await;
+        let connected = connected.map_err(Failure::from)?;
+        let db = connected.map_err(|error| Unopened::of(&error, format!("{named}: {error}")))?;
         let owner = db.read(|tx| settings::find(tx, FINGERPRINT)).await?;
         Ok((db, owner.is_some()))
+    }
+}
+
+/// A database that can't be used yet is tried again after so long.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// What an opening needs beside the database.
+pub(crate) struct Prepared {
+    name: String,
+    scheme: Scheme,
+    pub(crate) lock: Lock,
+}
+
+/// Why nothing is open.
+enum Unopened {
+    /// It may pass, or be over once somebody has seen to the server.
+    Waits(String),
+    /// It stays so until somebody changes something here.
+    Refused(Failure),
+}
+
+impl Unopened {
+    fn of(error: &DbError, said: String) -> Self {
+        if error.may_pass() { Self::Waits(said) } else { Self::Refused(Failure(said)) }
+    }
+}
+
+impl From<Failure> for Unopened {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<DbError> for Unopened {
+    fn from(error: DbError) -> Self {
+        Self::of(&error, error.to_string())
+    }
+}
+
+impl From<OpenError> for Unopened {
+    fn from(error: OpenError) -> Self {
+        match &error {
+            OpenError::Db(why) => Self::of(why, error.to_string()),
+            _ => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl From<Unopened> for Failure {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Waits(why) => Self(why),
+            Unopened::Refused(failure) => failure,
+        }
     }
 }
 

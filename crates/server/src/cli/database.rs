@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use keyway_coherence::Terms;
-use keyway_store::{Db, Options, Target, leases};
+use keyway_store::{Db, DbError, Options, Target, leases};
 
 use super::{Failure, secret_file};
 use crate::clock::{Clock, DatabaseClock, SystemClock, boot};
@@ -76,7 +76,7 @@ impl Database {
 }
 
 /// The clock to judge by: the database's, where there are nodes whose own may differ.
-pub(crate) async fn clock(db: &Db) -> Result<Arc<dyn Clock>, Failure> {
+pub(crate) async fn clock(db: &Db) -> Result<Arc<dyn Clock>, DbError> {
     if db.target().is_none() {
         return Ok(Arc::new(SystemClock));
     }

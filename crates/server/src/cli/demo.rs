@@ -32,6 +32,7 @@ use crate::app::{App, Opening, SignUp, Site};
 use crate::authenticator;
 use crate::clock::SystemClock;
 use crate::http::Door;
+use crate::http::gate::Gate;
 use crate::http::serve::{management, stop_signal};
 use crate::mail::Post;
 use crate::schemes;
@@ -96,13 +97,15 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
             webhook_http: true,
             ..Site::default()
         },
+        starting: Arc::default(),
     };
     let db = Db::open(&folder.0.join("keyway.db"), &Options::default())?;
     let app = App::open(db, opening).await?;
     let (stopping, stop) = watch::channel(false);
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let mut serving =
-        Serving::start(&app, local(args.port), local(0), &stop, worker::DELIVERERS).await?;
+    let gate = Gate::default();
+    let mut serving = Serving::bind(&gate, local(args.port), local(0), &stop).await?;
+    serving.open(&gate, &app, &stop, worker::DELIVERERS);
     let verify_url = format!("http://{}/v1/verify", serving.internal);
     let sample = TcpListener::bind(local(0)).await?;
     let sample_api_url = format!("http://{}", sample.local_addr()?);

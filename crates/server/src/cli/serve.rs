@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -14,7 +15,9 @@ use super::data::Data;
 use super::output::Output;
 use super::{Failure, secret_file};
 use crate::app::{App, SignUp, Site};
+use crate::commands::Error;
 use crate::commands::newcomers::set_up_link;
+use crate::http::gate::Gate;
 use crate::http::{Door, serve};
 use crate::mail::{Post, Server};
 use crate::request_log;
@@ -185,27 +188,38 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Binds both listeners and starts to serve; returns when they can be called.
-    pub(crate) async fn start(
-        app: &Arc<App>,
+    /// Binds both listeners; returns when they can be called. Until the gate is opened they say that
+    /// nothing is ready, and why.
+    pub(crate) async fn bind(
+        gate: &Gate,
         public: SocketAddr,
         internal: SocketAddr,
         stop: &watch::Receiver<bool>,
-        workers: usize,
     ) -> Result<Self, Failure> {
         let public = bind(public).await?;
         let internal = bind(internal).await?;
         let addresses = (public.local_addr()?, internal.local_addr()?);
-        // Set once: a second start in one process would be another app.
-        let _ = app.site.bound.set(addresses.0);
         let token = !serve::is_own_machine(&addresses.1);
         let inside = Door::Internal { token };
         let tasks = vec![
-            tokio::spawn(serve::run(public, Arc::clone(app), Door::Public, stop.clone())),
-            tokio::spawn(serve::run(internal, Arc::clone(app), inside, stop.clone())),
-            tokio::spawn(worker::run(Arc::clone(app), stop.clone(), workers)),
+            tokio::spawn(serve::run(public, gate.clone(), Door::Public, stop.clone())),
+            tokio::spawn(serve::run(internal, gate.clone(), inside, stop.clone())),
         ];
         Ok(Self { public: addresses.0, internal: addresses.1, tasks })
+    }
+
+    /// Lets requests through to a Keyway, and starts what happens beside them.
+    pub(crate) fn open(
+        &mut self,
+        gate: &Gate,
+        app: &Arc<App>,
+        stop: &watch::Receiver<bool>,
+        workers: usize,
+    ) {
+        // Set once: a second start in one process would be another app.
+        let _ = app.site.bound.set(self.public);
+        gate.open(Arc::clone(app));
+        self.add(tokio::spawn(worker::run(Arc::clone(app), stop.clone(), workers)));
     }
 
     /// Adds a task that ends when serving stops.
@@ -230,22 +244,47 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
-    let asked_to_stop = serve::stop_signal()?;
-    let (app, _lock) = args.data.open(args.site()?).await?;
+    let mut asked_to_stop = pin!(serve::stop_signal()?);
+    let site = args.site()?;
+    let prepared = args.data.prepare()?;
+    let gate = Gate::default();
     let (stopping, stop) = watch::channel(false);
-    let mut serving =
-        Serving::start(&app, args.listen, args.internal_listen, &stop, args.workers).await?;
+    let mut serving = Serving::bind(&gate, args.listen, args.internal_listen, &stop).await?;
     let socket = args.data.socket();
     // The lock is ours, so a socket that is there was left by a process that is gone.
     let _ = std::fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket)
         .map_err(|error| Failure(format!("{}: {error}", socket.display())))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
-    serving.add(tokio::spawn(serve::run(listener, Arc::clone(&app), Door::Local, stop)));
+    serving.add(tokio::spawn(serve::run(listener, gate.clone(), Door::Local, stop.clone())));
+    let opened = tokio::select! {
+        opened = args.data.open_patiently(&prepared, &site, gate.starting()) => Some(opened?),
+        () = asked_to_stop.as_mut() => None,
+    };
+    if let Some(app) = &opened {
+        serving.open(&gate, app, &stop, args.workers);
+        say(app, &args, &serving, output).await;
+        asked_to_stop.await;
+    }
+    tracing::info!("stopping");
+    stopping.send(true)?;
+    serving.finished().await;
+    if let Some(app) = &opened {
+        leave(app).await;
+    }
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+/// Says where everything is.
+async fn say(app: &Arc<App>, args: &Args, serving: &Serving, output: &Output) {
     let scheme = &app.platform.rules.scheme;
-    let set_up = set_up_url(&app, &args, serving.public).await?;
+    let set_up = set_up_url(app, args, serving.public).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "whether anybody can sign in is not known");
+        None
+    });
     output.value(&json!({
-        "dashboard_url": dashboard_url(&args, serving.public),
+        "dashboard_url": dashboard_url(args, serving.public),
         "set_up_url": set_up,
         "management_url": format!("http://{}", serving.public),
         "verify_url": format!("http://{}/v1/verify", serving.internal),
@@ -253,7 +292,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         "credentials": app.platform.engine.index.len(),
     }));
     output.line(format!("Keyway runs the scheme {} on {}.", scheme.name, args.data.data.display()));
-    output.line(format!("  dashboard   {}", dashboard_url(&args, serving.public)));
+    output.line(format!("  dashboard   {}", dashboard_url(args, serving.public)));
     output.line(format!("  management  http://{}/v1", serving.public));
     output.line(format!("  verify      http://{}/v1/verify", serving.internal));
     output
@@ -263,13 +302,6 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
             "Nobody can sign in yet. Set up the first account (this link is good once):\n  {url}"
         ));
     }
-    asked_to_stop.await;
-    tracing::info!("stopping");
-    stopping.send(true)?;
-    serving.finished().await;
-    leave(&app).await;
-    let _ = std::fs::remove_file(&socket);
-    Ok(())
 }
 
 /// Gives the lease back, so that no change waits for this process.
@@ -291,7 +323,7 @@ async fn set_up_url(
     app: &Arc<App>,
     args: &Args,
     public: SocketAddr,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, Error> {
     let moment = app.own_moment();
     let made = app.db.write(moment.now, move |tx| set_up_link(tx, &moment)).await?;
     let base = dashboard_url(args, public);

@@ -15,6 +15,7 @@ use keyway_store::{
     Change, DbError, LOG_CHANNEL, Line, Tx, accounts, changes, credentials, leases, settings,
 };
 
+use super::health::Part;
 use super::{Node, caught, lock, restore};
 use crate::app::App;
 use crate::clock::boot;
@@ -34,7 +35,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(node: &Arc<Node>) {
     let mut line = Line::new(&node.target, PATIENCE, Some(LOG_CHANNEL.to_owned()));
-    let mut was_well = true;
     while !node.stops() {
         let origins = if node.control.is_slow() {
             std::thread::park_timeout(SLOW);
@@ -47,13 +47,9 @@ pub(super) fn run(node: &Arc<Node>) {
         };
         let Some(app) = node.app.upgrade() else { return };
         let kept_up = caught("keyway-follow", || keep_up(node, &app, &mut line, origins));
-        match kept_up {
-            Ok(()) => was_well = true,
-            Err(error) if was_well => {
-                tracing::warn!(%error, "the change log can't be followed; it is tried again");
-                was_well = false;
-            }
-            Err(_) => {}
+        let is_news = node.note(Part::Follow, kept_up.as_ref().copied());
+        if let Some(error) = kept_up.err().filter(|_| is_news) {
+            tracing::warn!(%error, "the change log can't be followed; it is tried again");
         }
         tell_reached(node);
     }
@@ -146,8 +142,20 @@ fn step(node: &Node, app: &App, tx: &mut Tx<'_>, from: Position) -> Result<Step,
     if at == from {
         return Ok(Step::Done);
     }
+    if let Some(entry) = entries.iter().find(|entry| !is_known(entry)) {
+        // What it changed is not known, and it may have taken something away.
+        let seq = entry.position.seq;
+        tracing::error!(seq, "an entry of the change log is not readable; everything is read anew");
+        return Ok(Step::Broken);
+    }
     apply(node, app, tx, (from.seq, at.seq), &entries)?;
     Ok(Step::Through(through))
+}
+
+fn is_known(entry: &changes::Entry) -> bool {
+    CredentialId::parse(&entry.subject).is_some()
+        || AccountId::parse(&entry.subject).is_some()
+        || entry.range().is_some()
 }
 
 fn apply(
@@ -160,8 +168,11 @@ fn apply(
     let mut missing: HashSet<CredentialId> =
         entries.iter().filter_map(|entry| CredentialId::parse(&entry.subject)).collect();
     if entries.iter().any(|entry| AccountId::parse(&entry.subject).is_some()) {
-        for account in accounts::logged(tx, range)? {
-            take(node, app, Change::Account(account));
+        for found in accounts::logged(tx, range)? {
+            match found {
+                Ok(account) => take(node, app, Change::Account(account)),
+                Err((id, error)) => app.refuse_account(&id, &error),
+            }
         }
     }
     let mut has_new = false;

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyway_coherence::Boot;
-use keyway_store::{DbError, Line, changes, leases};
+use keyway_store::leases::Mark;
+use keyway_store::{DbError, Line, Tx, changes, leases};
 use tokio::sync::Notify;
 
+use super::health::Part;
 use super::{Node, caught, lock};
 use crate::clock::boot;
 
@@ -80,21 +82,19 @@ enum Renewed {
 pub(super) fn run(node: &Arc<Node>) {
     // Half a lease: a call that hangs longer has no worth.
     let mut line = Line::new(&node.target, node.terms.ttl / 2, None);
-    let mut was_well = true;
     while !node.stops() {
         let begun = boot();
         let renewed = caught("keyway-lease", || renew(node, &mut line));
+        let is_news = node.note(Part::Lease, renewed.as_ref().map(drop));
         match &renewed {
             Ok(Renewed::Again) => {
                 std::thread::park_timeout(RETRY / 10);
                 continue;
             }
-            Ok(_) => was_well = true,
-            Err(error) if was_well => {
+            Err(error) if is_news => {
                 tracing::warn!(%error, "the lease was not renewed; it is tried again");
-                was_well = false;
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         note_loss(node);
         let left = node.terms.renew_every.saturating_sub(boot().since(begun));
@@ -129,33 +129,39 @@ fn note_loss(node: &Node) {
 }
 
 fn renew(node: &Node, line: &mut Line) -> Result<Renewed, DbError> {
-    let (renewal, inc, has_row, applied) = {
+    let (renewal, mark, has_row, applied) = {
         let mut state = lock(&node.state);
         if !state.holder.may_renew() {
             node.wake.follow.notify_one();
             return Ok(Renewed::Waits);
         }
-        if !state.has_row {
+        if state.has_row {
+            // Its own number shows whether this very renewal was kept.
+            state.renew_no += 1;
+        } else {
             // A take that arrives late must not undo a later one.
-            state.inc += 1;
+            (state.inc, state.renew_no) = (state.inc + 1, 0);
         }
         let renewal = state.holder.begin(boot());
-        (renewal, state.inc, state.has_row, state.holder.position())
+        let mark = Mark { inc: state.inc, renew_no: state.renew_no };
+        (renewal, mark, state.has_row, state.holder.position())
     };
     let asked = boot();
-    let written = line.write(keyway_domain::time::Time(0), |tx| {
+    let write = |tx: &mut Tx<'_>| {
         if has_row {
-            leases::renew(tx, node.own.node, inc, applied)
+            leases::renew(tx, node.own.node, mark, applied)
         } else {
-            leases::take(tx, &node.own, inc, applied)
+            leases::take(tx, &node.own, mark, applied)
         }
-    })?;
-    let Some(said) = written else { return lost(node, line, applied) };
+    };
+    // The head is read in a snapshot of its own, after the commit: what is not in it yet will see
+    // this lease. Both go in one round trip, so that a lease is worth having far from the database.
+    let found = line.write_then_read(write, |tx| leases::kept(tx, node.own.node, mark))?;
+    let Some(said) = found.at else { return lost(node, line, applied) };
     if let Some(app) = node.app.upgrade() {
         app.learn_time(said, asked, boot());
     }
-    // In a snapshot of its own, after the commit: what is not in it yet will see this lease.
-    let head = line.read(changes::head)?;
+    let head = found.head;
     node.head.store(head.seq, Ordering::Release);
     let mut state = lock(&node.state);
     state.has_row = true;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use keyway_domain::credential::{Credential, EndedBecause, SecretState, Status};
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::time::Time;
-use keyway_store::{DbError, Line, Tx, accounts, changes, credentials};
+use keyway_store::{DbError, Line, Tx, accounts, credentials};
 use serde_json::json;
 
 use super::{Node, follow, lock};
@@ -92,14 +92,7 @@ fn put_back_or_skip(
 
 /// Loads everything as it is now; what is not there any more is refused.
 fn reload(app: &App, line: &mut Line) -> Result<keyway_coherence::Position, DbError> {
-    line.read(|tx| {
-        let position = changes::head(tx)?;
-        for realm in [&app.platform, &app.operator] {
-            realm.engine.index.end_where(|_| true);
-        }
-        app.load_all(tx)?;
-        Ok(position)
-    })
+    line.read(|tx| app.load_anew(tx))
 }
 
 /// Puts back what one credential has lost; whether it had lost something.

@@ -10,6 +10,7 @@ use keyway_store::{DbError, Line, changes, leases};
 use tokio::sync::oneshot;
 
 use super::follow::ack_channel;
+use super::health::Part;
 use super::{Node, caught, lock};
 use crate::clock::boot;
 
@@ -102,7 +103,6 @@ pub(super) fn run(node: &Arc<Node>) {
     let mut waits: Vec<Wait> = Vec::new();
     let (mut made, mut looked) = (0, Boot::ZERO);
     let mut timeline = String::new();
-    let mut was_well = true;
     while !node.stops() {
         let tick = if waits.is_empty() { TICK } else { BUSY_TICK };
         if line.wait(tick, &node.wake.waits).is_err() {
@@ -119,12 +119,13 @@ pub(super) fn run(node: &Arc<Node>) {
         }
         let mut seen = Seen { observer: &mut observer, timeline: &mut timeline, made: &mut made };
         match caught("keyway-waits", || look(node, &mut line, &mut seen, &mut waits)) {
-            Ok(()) => was_well = true,
+            Ok(()) => {
+                node.note(Part::Waits, Ok(()));
+            }
             Err(error) => {
-                if was_well {
+                if node.note(Part::Waits, Err(&error)) {
                     tracing::warn!(%error, "the leases can't be looked at; it is tried again");
                 }
-                was_well = false;
                 give_up_late(node, &mut waits, 0, 0);
             }
         }

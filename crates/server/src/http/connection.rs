@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::Request;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -19,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
 use super::Door;
+use super::gate::Gate;
 use super::serve::serve;
-use crate::app::App;
 
 /// The first bytes must come within this time; then a request's head within [`HEAD_TIMEOUT`].
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) async fn run<S>(
     mut stream: S,
     address: Option<IpAddr>,
-    app: Arc<App>,
+    gate: Gate,
     door: Door,
     stop: watch::Receiver<bool>,
 ) where
@@ -51,8 +51,13 @@ pub(super) async fn run<S>(
     let is_http2 = begun.as_ref() == PREFACE;
     let stream = TokioIo::new(Rewound { begun, stream });
     let service = service_fn(move |request: Request<Incoming>| {
-        let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(serve(app, door, address, request).await) }
+        let gate = gate.clone();
+        async move {
+            Ok::<_, Infallible>(match gate.app().cloned() {
+                Some(app) => serve(app, door, address, request).await,
+                None => gate.not_yet(door, &request).map(Either::Left),
+            })
+        }
     });
     let ended = if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())

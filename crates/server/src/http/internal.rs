@@ -15,10 +15,11 @@ use keyway_domain::limits::{BATCH_BYTES_MAX, BATCH_MAX};
 use keyway_domain::verdict::Reason;
 use keyway_guard::{AnswerBody, QuestionBody};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::problem::Problem;
 use super::serve::read_body;
-use super::{Reply, answer, authz, json, text};
+use super::{Reply, answer, authz, json as json_reply, text};
 use crate::app::App;
 use crate::coherence::Node;
 use crate::verify::{Answered, Asked, HeaderPairs};
@@ -75,7 +76,7 @@ fn one(app: &App, body: &[u8]) -> Result<Reply, Problem> {
     let question = serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
     let answered = ask(app, &question)?;
     let body = serde_json::to_vec(&answered).map_err(|error| not_a_question(&error))?;
-    Ok(json(StatusCode::OK, body))
+    Ok(json_reply(StatusCode::OK, body))
 }
 
 #[derive(Deserialize)]
@@ -100,7 +101,7 @@ fn batch(app: &App, body: &[u8]) -> Result<Reply, Problem> {
     let answers: Result<Vec<_>, _> =
         asked.questions.iter().map(|question| ask(app, question)).collect();
     let body = serde_json::to_vec(&Answers { answers: answers? });
-    Ok(json(StatusCode::OK, body.map_err(|error| not_a_question(&error))?))
+    Ok(json_reply(StatusCode::OK, body.map_err(|error| not_a_question(&error))?))
 }
 
 fn not_a_question(error: &serde_json::Error) -> Problem {
@@ -178,24 +179,29 @@ fn refused(reason: &str, answer: keyway_guard::Answer) -> AnswerBody {
     }
 }
 
+/// Whether this process answers questions, and what is wrong if it does not.
 fn ready(app: &App) -> Reply {
-    let not_yet = |why: String| text(StatusCode::SERVICE_UNAVAILABLE, why);
-    if !app.platform.engine.is_ready() {
-        let loaded = app.platform.engine.index.len();
-        return not_yet(format!("loading: {loaded} secrets so far\n"));
-    }
-    let Some(node) = app.coherence.get() else { return text(StatusCode::OK, "ready\n") };
-    let (applied, head) = node.places();
-    if !node.lease.holds() {
-        let behind = head - applied;
-        return not_yet(format!(
-            "no lease: the database does not answer ({behind} changes behind)\n"
-        ));
-    }
-    if node.lease.is_in_grace() {
-        return text(StatusCode::OK, "ready, in grace: the database does not answer\n");
-    }
-    text(StatusCode::OK, "ready\n")
+    let refused = app.refused_rows.load(Ordering::Relaxed);
+    let Some(node) = app.coherence.get() else {
+        let body =
+            json!({ "ready": true, "state": "ready", "reason": null, "rows_refused": refused });
+        return json_reply(StatusCode::OK, body.to_string());
+    };
+    let ((applied, head), health) = (node.places(), node.health());
+    let (loaded, of) = app.starting.loaded();
+    let holds = node.lease.holds();
+    let body = json!({
+        "ready": holds,
+        "state": health.state,
+        "reason": health.reason,
+        "applied": applied,
+        "behind": head - applied,
+        "loaded": loaded,
+        "of": of,
+        "rows_refused": refused,
+    });
+    let status = if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json_reply(status, body.to_string())
 }
 
 /// Figures in the Prometheus text format.

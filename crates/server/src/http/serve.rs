@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::admit::admit;
+use super::gate::Gate;
 use super::problem::Problem;
 use super::routes::{Matched, Route, find};
 use super::{Call, Door, Reply, answer, authz, connection, internal, json, openapi, pages, text};
@@ -62,13 +63,14 @@ impl Accept for UnixListener {
     }
 }
 
-/// Serves a listener until told to stop.
+/// Serves a listener until told to stop: a Keyway, or a gate behind which there will be one.
 pub async fn run(
     listener: impl Accept,
-    app: Arc<App>,
+    behind: impl Into<Gate>,
     door: Door,
     mut stop: watch::Receiver<bool>,
 ) {
+    let gate = behind.into();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let next = async {
@@ -90,9 +92,9 @@ pub async fn run(
                 continue;
             }
         };
-        let (app, stop) = (Arc::clone(&app), stop.clone());
+        let (gate, stop) = (gate.clone(), stop.clone());
         tokio::spawn(async move {
-            connection::run(stream, peer.map(|peer| peer.ip()), app, door, stop).await;
+            connection::run(stream, peer.map(|peer| peer.ip()), gate, door, stop).await;
             drop(permit);
         });
     }

@@ -34,6 +34,11 @@ impl IndexedAccount {
         self.suspended.store(account.suspended, Ordering::Release);
     }
 
+    /// Refuses all its credentials from now on.
+    pub(super) fn suspend(&self) {
+        self.suspended.store(true, Ordering::Release);
+    }
+
     /// Whether all its credentials are refused for now.
     pub fn is_suspended(&self) -> bool {
         self.suspended.load(Ordering::Acquire)

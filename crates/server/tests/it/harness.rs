@@ -104,11 +104,22 @@ impl Answer {
     }
 }
 
-fn new_folder() -> PathBuf {
+pub(crate) fn new_folder() -> PathBuf {
     let number = OsEntropy.u128();
     let folder = std::env::temp_dir().join(format!("keyway-test-{number:032x}"));
     std::fs::create_dir(&folder).expect("the temporary folder is writable");
     folder
+}
+
+/// Waits until something holds; a test that waits in vain fails by its time.
+pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
+    let held = async {
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        while !holds().await {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), held).await.expect("it holds in time");
 }
 
 /// Waits until this node may answer.
@@ -179,6 +190,7 @@ impl Keyway {
                 webhook_http: true,
                 ..site
             },
+            starting: Arc::default(),
         };
         // One writer: what was begun before is done before, which a test can wait for.
         let db = database.open(&Options { writers: 1, durable: false, ..Options::default() });

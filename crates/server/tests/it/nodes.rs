@@ -7,7 +7,7 @@ use keyway_domain::id::CredentialId;
 use keyway_store::{Tx, credentials};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Keyway, bearer};
+use crate::harness::{Answer, Keyway, bearer, until};
 
 const SCHEME: &str = "enterprise";
 
@@ -28,16 +28,6 @@ async fn key(keyway: &Keyway, account: &str) -> Answer {
 
 async fn asked(keyway: &Keyway, key: &str) -> u16 {
     bearer(keyway.api, "GET", "/mfi/invoices", key).await.status
-}
-
-/// Waits until something holds; a test that waits in vain fails by its time.
-async fn until(holds: impl AsyncFn() -> bool) {
-    let held = async {
-        while !holds().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), held).await.expect("it holds in time");
 }
 
 #[tokio::test]

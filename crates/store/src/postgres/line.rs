@@ -72,6 +72,25 @@ impl Line {
         })
     }
 
+    /// Commits what `write` has run later, and then reads in a snapshot after that commit: all in one
+    /// round trip.
+    pub fn write_then_read<T>(
+        &mut self,
+        write: impl FnOnce(&mut Tx<'_>) -> Result<(), DbError>,
+        read: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        self.connected()?;
+        let taken = self.connection.take();
+        let mut connection = taken.ok_or_else(|| DbError::new(Trouble::Away, "no connection"))?;
+        connection.batch_later("BEGIN");
+        write(&mut Tx::new(&mut connection, Time(0), Locking::Rows))?;
+        connection.batch_later("COMMIT");
+        // A statement by itself has a snapshot of its own, taken when the one before it has ended.
+        let done = read(&mut Tx::new(&mut connection, Time::NEVER, Locking::None))?;
+        self.connection = Some(connection);
+        Ok(done)
+    }
+
     /// Runs a transaction whose commit does not wait for the disk, and then calls channels: what it
     /// wrote may be lost if the server crashes.
     pub fn write_lightly<T>(

@@ -130,7 +130,7 @@ fn in_one_group<T: Send + 'static>(house: &House, works: Vec<Work<T>>) -> Vec<Re
 fn accounts_there(house: &House) -> Vec<u128> {
     let there = house.read(|tx| {
         let mut there = Vec::new();
-        accounts::each(tx, |account| there.push(account.id.0))?;
+        accounts::each(tx, |found| there.push(found.unwrap().id.0))?;
         Ok(there)
     });
     let mut there = there.unwrap();

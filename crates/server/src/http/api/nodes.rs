@@ -1,6 +1,7 @@
 //! The nodes over HTTP: who there is, how far each has read, and how long this one may answer.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::StatusCode;
 use keyway_store::{Tx, changes, leases};
@@ -8,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Call, Caller, Problem, Reply, json_reply};
 use crate::coherence::Node;
+
+/// The database is not waited for longer than this.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// `GET /v1/nodes`
 pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
@@ -26,7 +30,22 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
             leases::all(tx)?,
         ))
     };
-    let (head, database_now, kept) = call.app.db.read(read).await?;
+    let asked = tokio::time::timeout(ANSWER_WITHIN, call.app.db.read(read)).await;
+    let asked = asked.map_or_else(
+        |_| Err("the database does not answer".to_owned()),
+        |read| read.map_err(|error| error.to_string()),
+    );
+    let (head, database_now, kept) = match asked {
+        Ok(read) => read,
+        // Who asks why nothing works is told what this node knows by itself.
+        Err(trouble) => {
+            let body = json!({
+                "now": now, "database_now": null, "head": null, "this": this(&call, node),
+                "nodes": [], "trouble": trouble,
+            });
+            return Ok(json_reply(StatusCode::OK, body.to_string()));
+        }
+    };
     let nodes: Vec<Value> = kept
         .iter()
         .map(|kept| {
@@ -51,19 +70,23 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
         "now": now,
         "database_now": database_now,
         "head": head.seq,
-        "this": this(node),
+        "this": this(&call, node),
         "nodes": nodes,
+        "trouble": null,
     });
     Ok(json_reply(StatusCode::OK, body.to_string()))
 }
 
-fn this(node: &Node) -> Value {
-    let (applied, head) = node.places();
+fn this(call: &Call, node: &Node) -> Value {
+    let ((applied, head), health) = (node.places(), node.health());
     let figures = &node.figures;
     let read = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
     json!({
         "id": format!("{:032x}", node.id().0),
         "may_answer": node.lease.holds(),
+        "state": health.state,
+        "reason": health.reason,
+        "rows_refused": call.app.refused_rows.load(Ordering::Relaxed),
         "in_grace": node.lease.is_in_grace(),
         "lease_left_ms": u64::try_from(node.lease.left().as_millis()).unwrap_or(u64::MAX),
         "applied": applied,

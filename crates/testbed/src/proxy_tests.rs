@@ -100,3 +100,18 @@ async fn a_delay_counts_in_each_direction() {
     assert_eq!(client.read_u8().await.unwrap(), 2);
     assert!(since.elapsed() >= 2 * SOON);
 }
+
+#[tokio::test]
+async fn what_leads_nowhere_is_closed_and_what_leads_elsewhere_arrives_there() {
+    let ((first, _first), (second, mut hears)) = (server().await, server().await);
+    let proxy = Proxy::start(first).await.unwrap();
+    let mut cut = client(&proxy).await;
+    cut.write_u8(1).await.unwrap();
+    assert_eq!(cut.read_u8().await.unwrap(), 2);
+    proxy.lead(None);
+    assert!(cut.read_u8().await.is_err());
+    assert!(client(&proxy).await.read_u8().await.is_err());
+    proxy.lead(Some(second));
+    client(&proxy).await.write_u8(7).await.unwrap();
+    assert_eq!(hears.recv().await, Some(7));
+}

@@ -1,0 +1,103 @@
+//! Everything that is stored, into memory: at the start, and when the database's history is another.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use keyway_domain::id::AccountId;
+use keyway_store::{Change, DbError, Position, Tx, accounts, changes, credentials, settings};
+
+use super::{App, Realm};
+use crate::commands::imports::IMPORTED;
+
+/// Secrets from one word on it in the log to the next.
+const REPORT_EVERY: u64 = 500_000;
+
+impl App {
+    /// Loads everything for the first time; as of which place in the change log.
+    pub(super) async fn load(self: &Arc<Self>, secrets: u64) -> Result<Position, DbError> {
+        let started = self.now();
+        self.starting.begins(secrets);
+        let app = Arc::clone(self);
+        let applied = self
+            .db
+            .read(move |tx| {
+                let applied = changes::head(tx)?;
+                app.load_all(tx).map(|()| applied)
+            })
+            .await?;
+        tracing::info!(
+            secrets = self.platform.engine.index.len(),
+            milliseconds = self.now().0 - started.0,
+            "every credential is loaded"
+        );
+        Ok(applied)
+    }
+
+    /// Loads everything anew, in place of what is in memory.
+    pub(crate) fn load_anew(&self, tx: &mut Tx<'_>) -> Result<Position, DbError> {
+        let realms = [&self.platform, &self.operator];
+        self.starting.begins(realms.iter().map(|realm| realm.engine.index.len()).sum());
+        let position = changes::head(tx)?;
+        for realm in realms {
+            realm.engine.index.end_where(|_| true);
+        }
+        self.load_all(tx)?;
+        Ok(position)
+    }
+
+    /// Loads everything into the indexes, as one snapshot has it.
+    fn load_all(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+        accounts::each(tx, |found| self.take_account(found))?;
+        self.load_realm(tx, &self.operator, credentials::Realm::Operator)?;
+        self.load_realm(tx, &self.platform, credentials::Realm::Platform)?;
+        if settings::find(tx, IMPORTED)?.is_some() {
+            self.platform.engine.set_imported();
+        }
+        Ok(())
+    }
+
+    fn load_realm(
+        &self,
+        tx: &mut Tx<'_>,
+        realm: &Realm,
+        whose: credentials::Realm,
+    ) -> Result<(), DbError> {
+        let now = self.now();
+        let mut reported = 0;
+        credentials::each(tx, &realm.rules, whose, |credential| match credential {
+            Ok(credential) => {
+                let loaded = self.starting.adds(credential.secrets.len());
+                if loaded / REPORT_EVERY > reported {
+                    reported = loaded / REPORT_EVERY;
+                    tracing::info!(loaded, of = self.starting.loaded().1, "loading secrets");
+                }
+                if self.denied.holds(credential.id) {
+                    tracing::warn!(credential = %credential.id, "it is denied on this machine");
+                } else {
+                    realm.engine.index.apply(&credential, now);
+                }
+            }
+            Err((id, error)) => {
+                self.refused_rows.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(credential = %id, %error, "a stored credential is refused");
+            }
+        })
+    }
+
+    fn take_account(&self, found: accounts::Found) {
+        match found {
+            Ok(account) => self.apply(&Change::Account(account)),
+            Err((id, error)) => self.refuse_account(&id, &error),
+        }
+    }
+
+    /// Of an account that can't be read nobody knows whether it is suspended: it counts as if it
+    /// were.
+    pub(crate) fn refuse_account(&self, id: &str, why: &DbError) {
+        self.refused_rows.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(account = %id, error = %why, "a stored account is refused");
+        if let Some(id) = AccountId::parse(id) {
+            self.platform.engine.index.suspend(id);
+        }
+    }
+}
