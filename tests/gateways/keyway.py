@@ -6,6 +6,8 @@ import selectors
 import signal
 import subprocess
 import tempfile
+import time
+from pathlib import Path
 
 import requests
 
@@ -85,6 +87,10 @@ class Keyway:
     def stand_still(self) -> None:
         """Stops the process where it is: it holds its connections and says nothing."""
         self._child.send_signal(signal.SIGSTOP)
+        # The signal was sent; its threads stop when each has seen it.
+        tasks = Path(f"/proc/{self._child.pid}/task")
+        while any(state(task) != "T" for task in tasks.iterdir()):
+            time.sleep(0.001)
 
     def go_on(self) -> None:
         self._child.send_signal(signal.SIGCONT)
@@ -92,3 +98,8 @@ class Keyway:
     def kill(self) -> None:
         self._child.kill()
         self._child.wait()
+
+
+def state(task: Path) -> str:
+    """What a thread does, as `proc(5)` has it: the letter after its name."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]

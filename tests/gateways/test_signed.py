@@ -1,4 +1,4 @@
-"""Signed requests, through the gateways that pass bodies on; and logins."""
+"""Signed requests, through the gateways that pass bodies on; logins and access tokens."""
 
 import base64
 import hashlib
@@ -80,4 +80,29 @@ def test_a_login_goes_to_keyway_and_its_token_passes(name, api, tmp_path):
         wrong = [("x-client-id", admin["client_id"]), ("x-api-key", "nothing")]
         login = request("POST", "/api/v1/authentication/login", wrong)
         assert exchange(gateway.port, login, "POST").status == 401
+        assert api.seen == []
+
+
+@pytest.mark.parametrize("name", list(GATEWAYS))
+def test_an_access_token_is_had_used_and_lost(name, api, tmp_path):
+    with Keyway("xtopay") as keyway, Gateway(name, keyway, api, tmp_path) as gateway:
+        pair = keyway.credential("client")
+        basic = base64.b64encode(f"{pair['client_id']}:{pair['client_secret']}".encode()).decode()
+        headers = [
+            ("Authorization", f"Basic {basic}"),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ]
+        form = b"grant_type=client_credentials&scope=balance:read"
+        answer = exchange(gateway.port, request("POST", "/oauth/token", headers, form), "POST")
+        assert answer.status == 200, answer
+        text = answer.json()["access_token"]
+        token = [("Authorization", f"Bearer {text}")]
+        assert exchange(gateway.port, request("GET", "/v1/balance", token)).status == 200
+        seen = api.only()
+        assert seen.header("x-keyway-credential") == pair["id"]
+        assert seen.header("x-keyway-scope") == "balance:read"
+        assert exchange(gateway.port, request("GET", "/v1/payments", token)).status == 403
+        revoked = request("POST", "/oauth/revoke", headers, f"token={text}".encode())
+        assert exchange(gateway.port, revoked, "POST").status == 200
+        assert exchange(gateway.port, request("GET", "/v1/balance", token)).status == 401
         assert api.seen == []

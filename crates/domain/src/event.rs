@@ -55,6 +55,7 @@ kinds! {
     Revoked = "api_key.revoked", "A credential was revoked.";
     RevokedTogether = "account.credentials_revoked", "Many credentials of an account were revoked at once.";
     HistoryRestored = "api_key.history_restored", "What the database had lost of a credential was put back.";
+    TokenRevoked = "api_key.token_revoked", "An access token of a credential was revoked by its client.";
     Deleted = "api_key.deleted", "A credential was deleted.";
     OwnerChanged = "api_key.owner_changed", "A credential was put into another person's care.";
     MemberInvited = "member.invited", "A person was invited.";

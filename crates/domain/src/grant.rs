@@ -81,6 +81,15 @@ impl Grant {
         }
     }
 
+    /// What is in both.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Everything, grant) | (grant, Self::Everything) => grant,
+            (Self::Chosen(bits), Self::Chosen(others)) => Self::Chosen(bits & others),
+        }
+    }
+
     /// As names: resource → actions; `"*"` → both for everything.
     pub fn to_names(self, resources: &[impl AsRef<str>]) -> BTreeMap<String, Vec<String>> {
         let actions = |allows: &dyn Fn(Action) -> bool| -> Vec<String> {

@@ -113,4 +113,6 @@ ids! {
     DeliveryId = "dlv_";
     /// Something unusual.
     AlertId = "alrt_";
+    /// An access token of OAuth2.
+    TokenId = "tok_";
 }

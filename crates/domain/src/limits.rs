@@ -167,3 +167,7 @@ pub const IDLE_DAYS: u32 = 90;
 pub const AUDIT_KEPT_DAYS_MIN: u32 = 365;
 /// A scope that was not used for so long is one to take away.
 pub const SCOPE_UNUSED_DAYS: i64 = 90;
+/// How long an access token lives at least, in milliseconds.
+pub const TOKEN_MS_MIN: i64 = 60_000;
+/// And at most.
+pub const TOKEN_MS_MAX: i64 = 24 * 3_600_000;

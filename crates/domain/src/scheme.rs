@@ -61,6 +61,8 @@ pub struct Scheme {
     pub dialect: Dialect,
     /// The login, if a kind has one.
     pub login: Option<Login>,
+    /// Access tokens, if pairs may be traded for some.
+    pub oauth: Option<OAuth>,
     /// The request signature, if a kind has one.
     pub signature: Option<Signature>,
     /// Whom events are told, and how: what the scheme says, and where it says nothing what every
@@ -355,6 +357,13 @@ pub struct Login {
     pub status: u16,
     /// The reply, with `{token}` and `{expires_at}`.
     pub body: String,
+    /// How long a token lives, in milliseconds.
+    pub lifetime_ms: i64,
+}
+
+/// Pairs may be traded for access tokens (RFC 6749 §4.4).
+#[derive(Debug, Clone, Copy)]
+pub struct OAuth {
     /// How long a token lives, in milliseconds.
     pub lifetime_ms: i64,
 }

@@ -11,7 +11,9 @@ mod wire;
 
 pub use layer::{ClientAddress, Guard, GuardLayer};
 pub use remote::Remote;
-pub use wire::{Answer, AnswerBody, Decision, GrantNames, Identity, Passed, QuestionBody, Rate};
+pub use wire::{
+    Answer, AnswerBody, Decision, GrantNames, Identity, Passed, QuestionBody, Rate, scope,
+};
 
 use std::future::Future;
 use std::net::IpAddr;

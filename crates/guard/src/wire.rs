@@ -92,22 +92,27 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The grant as a list of `resource:action` with spaces between (RFC 6749 §3.3); everything is
-    /// `*:read *:write`.
+    /// Its grant as [`scope`] writes it.
     pub fn scope(&self) -> String {
-        let mut scope = String::new();
-        for (resource, actions) in self.grant.iter() {
-            for action in actions {
-                if !scope.is_empty() {
-                    scope.push(' ');
-                }
-                scope.push_str(resource);
-                scope.push(':');
-                scope.push_str(action);
-            }
-        }
-        scope
+        scope(&self.grant)
     }
+}
+
+/// A grant as a list of `resource:action` with spaces between (RFC 6749 §3.3); everything is
+/// `*:read *:write`.
+pub fn scope(grant: &GrantNames) -> String {
+    let mut scope = String::new();
+    for (resource, actions) in grant {
+        for action in actions {
+            if !scope.is_empty() {
+                scope.push(' ');
+            }
+            scope.push_str(resource);
+            scope.push(':');
+            scope.push_str(action);
+        }
+    }
+    scope
 }
 
 /// A rate limit after one request.

@@ -330,6 +330,7 @@ impl App {
                 self.rosters.apply(credential);
             }
             Change::Account(account) => self.platform.engine.index.apply_account(account),
+            Change::Token(token) => self.platform.engine.end_token(*token),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Commands: each function is one transaction that loads, lets a pure function decide, saves, and
 //! records what happened. Nothing is sent from here: mail is written into the outbox.
 
+pub mod access_tokens;
 pub mod accounts;
 pub mod credentials;
 pub mod endpoints;

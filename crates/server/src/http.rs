@@ -7,6 +7,7 @@ pub mod body;
 mod connection;
 pub mod gate;
 pub mod internal;
+mod oauth;
 pub mod openapi;
 pub mod pages;
 pub mod problem;

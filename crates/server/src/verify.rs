@@ -3,6 +3,7 @@
 
 mod answer;
 mod canonical_json;
+mod ended_tokens;
 mod in_process;
 mod present;
 mod request_id;
@@ -15,6 +16,7 @@ pub use in_process::InProcess;
 pub use present::{HeaderPairs, Headers, One};
 pub use request_id::{Decision, RequestId};
 pub(crate) use signature::{encode as encode_signature, sealing_place};
+pub use token::AccessToken;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -35,6 +37,7 @@ use crate::coherence::Lease;
 use crate::index::{Entry, Index, RateState};
 use crate::request_log::{Noted, RequestLog};
 use crate::usage::{Usage, Use};
+use ended_tokens::EndedTokens;
 use present::{Extracted, Refused};
 use salts::Salts;
 
@@ -50,6 +53,8 @@ pub struct Engine {
     pub usage: Usage,
     clock: Arc<dyn Clock>,
     salts: Salts,
+    /// Access tokens that were revoked.
+    ended_tokens: EndedTokens,
     /// Grants that were answered, by names.
     grants: ArcSwap<HashMap<Grant, Arc<GrantNames>>>,
     /// Text that every secret of the scheme starts with, to find one where it does not belong.
@@ -139,6 +144,7 @@ impl Engine {
             index: Index::new(Arc::clone(&scheme), room),
             usage: Usage::new(),
             salts: Salts::new(),
+            ended_tokens: EndedTokens::default(),
             grants: ArcSwap::default(),
             secret_prefixes,
             imported: AtomicBool::new(false),

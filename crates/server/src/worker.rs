@@ -23,7 +23,7 @@ use keyway_store::usage::{self, Batch};
 use keyway_store::{
     DbError, Tx, accounts, alerts as kept_alerts, audit, changes, credentials, deliveries, events,
     idempotency, links, messages, proofs, repeats as stored_repeats, requests, reveals, sessions,
-    settings, tries,
+    settings, tokens, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -284,12 +284,14 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             links::prune(tx, now.plus_ms(-LINKS_KEPT_MS))?;
             messages::prune(tx, now.plus_ms(-LETTERS_KEPT_DAYS * DAY_MS))?;
             kept_alerts::prune(tx, now.plus_ms(-ALERTS_KEPT_MS))?;
+            tokens::prune(tx, now)?;
             reveals::prune(tx, now)
         })
         .await?;
     forget_changes(app, now).await?;
     let before = now.plus_ms(-ENDED_REMEMBERED_DAYS * DAY_MS);
     app.platform.engine.index.forget_ended(before);
+    app.platform.engine.forget_ended_tokens(now);
     alerts::close_quiet(app).await?;
     timekeeper::wake_idle(app).await?;
     forget_deliveries(app, now).await?;

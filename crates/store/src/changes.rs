@@ -10,11 +10,12 @@ use std::fmt;
 
 use keyway_coherence::Position;
 use keyway_domain::credential::Credential;
-use keyway_domain::id::{AccountId, CredentialId};
+use keyway_domain::id::{AccountId, CredentialId, TokenId};
 use keyway_domain::time::Time;
 
 use crate::accounts::Account;
 use crate::db::Tx;
+use crate::tokens::EndedToken;
 use crate::value::{DbError, Value};
 
 /// What changed, as it is after the commit.
@@ -24,6 +25,8 @@ pub enum Change {
     Credential(Box<Credential>),
     /// An account.
     Account(Account),
+    /// An access token that was ended.
+    Token(EndedToken),
 }
 
 impl Change {
@@ -31,6 +34,8 @@ impl Change {
         match self {
             Self::Credential(credential) => credential.id.to_string(),
             Self::Account(account) => account.id.to_string(),
+            // All there is to know of it: nothing is read again.
+            Self::Token(token) => format!("{}/{}", token.id, token.until.0),
         }
     }
 }
@@ -65,7 +70,7 @@ fn subjects(changes: &[Change]) -> Vec<String> {
         let mut ranges: BTreeMap<AccountId, Range> = BTreeMap::new();
         for change in changes {
             match change {
-                Change::Account(account) => subjects.push(account.id.to_string()),
+                Change::Account(_) | Change::Token(_) => subjects.push(change.subject()),
                 Change::Credential(credential) => {
                     let (account, id) = (credential.account, credential.id);
                     let range =
@@ -189,6 +194,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The access token that was ended, if it is about one.
+    pub fn token(&self) -> Option<EndedToken> {
+        let (id, until) = self.subject.split_once('/')?;
+        Some(EndedToken { id: TokenId::parse(id)?, until: Time(until.parse().ok()?) })
+    }
+
     /// The credentials that are to be read again, if a bulk act changed them.
     pub fn range(&self) -> Option<Range> {
         let mut parts = self.subject.split('/');

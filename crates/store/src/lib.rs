@@ -27,6 +27,7 @@ pub mod requests;
 pub mod reveals;
 pub mod sessions;
 pub mod settings;
+pub mod tokens;
 pub mod transfer;
 pub mod tries;
 pub mod turns;

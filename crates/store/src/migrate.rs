@@ -16,10 +16,12 @@ const MIGRATIONS: &[(&str, i64)] = &[
     (include_str!("../migrations/0004_nodes.sql"), 4),
     (include_str!("../migrations/0005_scopes.sql"), 4),
     (include_str!("../migrations/0006_requests.sql"), 4),
+    // A version without tokens would accept one that was revoked.
+    (include_str!("../migrations/0007_tokens.sql"), 7),
 ];
 
 /// The newest schema this build knows.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS keyway_schema (
     version INTEGER PRIMARY KEY, applied INTEGER NOT NULL

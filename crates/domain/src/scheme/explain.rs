@@ -68,6 +68,12 @@ fn explain_kind(kind: &Kind, scheme: &Scheme, line: &mut dyn FnMut(String)) {
     }
     let ways: Vec<_> = kind.presented.iter().map(|how| say_presented(*how)).collect();
     line(format!("  Clients send it as {}.", ways.join(", or ")));
+    if let Some(oauth) = &scheme.oauth
+        && kind.is_presented(Presented::BasicPair)
+    {
+        let minutes = oauth.lifetime_ms / 60_000;
+        line(format!("  Or they trade it at /oauth/token for a token of {minutes} minutes."));
+    }
     line(match kind.kept {
         Kept::Digest => "  It is shown once; only a keyed digest is kept.".to_owned(),
         Kept::Sealed => {

@@ -21,6 +21,7 @@ pub(super) struct File {
     pub(super) rates: Rates,
     pub(super) dialect: Dialect,
     pub(super) login: Option<Spanned<Login>>,
+    pub(super) oauth: Option<Spanned<OAuth>>,
     pub(super) signature: Option<Spanned<Signature>>,
     #[serde(default)]
     pub(super) notices: Vec<Notice>,
@@ -29,6 +30,13 @@ pub(super) struct File {
     pub(super) idle_after_days: Option<u32>,
     pub(super) audit_kept_days: Option<Spanned<u32>>,
     pub(super) webhooks: Option<Spanned<Webhooks>>,
+}
+
+/// Pairs that may be traded for access tokens.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OAuth {
+    pub(super) lifetime: Spanned<String>,
 }
 
 /// How messages to endpoints are signed beside the standard way.

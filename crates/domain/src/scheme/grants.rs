@@ -79,6 +79,28 @@ impl Scheme {
     }
 }
 
+impl Scheme {
+    /// The grant that a list of `resource:action` asks for (RFC 6749 §3.3), with `*` for every
+    /// resource there is; `None` if it names what there is not.
+    pub fn scope(&self, text: &str) -> Option<Grant> {
+        let mut grant = Grant::NONE;
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let (resource, action) = word.split_once(':')?;
+            let all = 0..u8::try_from(self.resources.len()).ok()?;
+            let places = match resource {
+                "*" => all,
+                name => self.resource(name).map(|place| place..place + 1)?,
+            };
+            for resource in places {
+                for action in self.levels.actions(action).ok()? {
+                    grant = grant.with(Need { resource, action });
+                }
+            }
+        }
+        Some(grant)
+    }
+}
+
 /// One entry of a wanted grant, understood.
 #[derive(Debug, Clone)]
 struct Entry {

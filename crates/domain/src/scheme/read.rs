@@ -64,6 +64,7 @@ fn check(file: file::File) -> Checked<Scheme> {
         rates: [rate(file.rates.test)?, rate(file.rates.live)?],
         dialect: read_wire::dialect(file.dialect)?,
         login: file.login.map(read_wire::login).transpose()?,
+        oauth: None,
         signature: file.signature.map(read_wire::signature).transpose()?,
         notices: notices::with_defaults(
             file.notices.into_iter().map(read_wire::notice).collect::<Checked<_>>()?,
@@ -96,6 +97,7 @@ fn check(file: file::File) -> Checked<Scheme> {
         }
         scheme.kinds.push(kind);
     }
+    scheme.oauth = file.oauth.map(|declared| read_wire::oauth(declared, &scheme)).transpose()?;
     Ok(scheme)
 }
 

@@ -5,10 +5,11 @@ use toml::Spanned;
 use super::dialect::Body;
 use super::read::{Checked, complain, duration, one_of, role};
 use super::{
-    Dialect, Login, Notice, RateHeaders, Refused, Scheme, Signature, SignatureEncoding,
-    SignatureHeaders, SignedBody, SignedPart, file,
+    Dialect, Login, Notice, OAuth, Presented, RateHeaders, Refused, Scheme, Signature,
+    SignatureEncoding, SignatureHeaders, SignedBody, SignedPart, file,
 };
 use crate::event;
+use crate::limits;
 use crate::verdict::Reason;
 
 pub(super) fn dialect(declared: file::Dialect) -> Checked<Dialect> {
@@ -79,6 +80,20 @@ pub(super) fn login(declared: Spanned<file::Login>) -> Checked<Login> {
         status: login.status,
         body: login.body.into_inner(),
     })
+}
+
+/// Access tokens for pairs (RFC 6749 §4.4).
+pub(super) fn oauth(declared: Spanned<file::OAuth>, scheme: &Scheme) -> Checked<OAuth> {
+    let at = Spanned::new(declared.span(), ());
+    if !scheme.kinds.iter().any(|kind| kind.is_presented(Presented::BasicPair)) {
+        return complain(&at, "`[oauth]` is for a kind that is presented as `basic-pair`");
+    }
+    let lifetime = declared.into_inner().lifetime;
+    let lifetime_ms = duration(&lifetime)?;
+    if !(limits::TOKEN_MS_MIN..=limits::TOKEN_MS_MAX).contains(&lifetime_ms) {
+        return complain(&lifetime, "an access token lives for one minute to one day");
+    }
+    Ok(OAuth { lifetime_ms })
 }
 
 const REQUEST_PARTS: [(&str, SignedPart); 7] = [

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use keyway_domain::id::AccountId;
-use keyway_store::{Change, DbError, Position, Tx, accounts, changes, credentials, settings};
+use keyway_store::{
+    Change, DbError, Position, Tx, accounts, changes, credentials, settings, tokens,
+};
 
 use super::{App, Realm};
 use crate::commands::imports::IMPORTED;
@@ -50,6 +52,13 @@ impl App {
         accounts::each(tx, |found| self.take_account(found))?;
         self.load_realm(tx, &self.operator, credentials::Realm::Operator)?;
         self.load_realm(tx, &self.platform, credentials::Realm::Platform)?;
+        tokens::each(tx, |found| match found {
+            Ok(token) => self.platform.engine.end_token(token),
+            Err(error) => {
+                self.refused_rows.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "a revoked token can't be read");
+            }
+        })?;
         if settings::find(tx, IMPORTED)?.is_some() {
             self.platform.engine.set_imported();
         }

@@ -175,6 +175,9 @@ fn apply(
             }
         }
     }
+    for token in entries.iter().filter_map(changes::Entry::token) {
+        take(node, app, Change::Token(token));
+    }
     let mut has_new = false;
     for (realm, rules) in
         [(Realm::Platform, &app.platform.rules), (Realm::Operator, &app.operator.rules)]

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use keyway_domain::credential::{Credential, EndedBecause, SecretState, Status};
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::time::Time;
-use keyway_store::{DbError, Line, Tx, accounts, credentials};
+use keyway_store::{DbError, Line, Tx, accounts, credentials, tokens};
 use serde_json::json;
 
 use super::{Node, follow, lock};
@@ -22,9 +22,9 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
     }
     node.is_distrusted.store(true, Ordering::SeqCst);
     node.figures.histories.fetch_add(1, Ordering::Relaxed);
-    let (credentials, accounts) = {
+    let (credentials, accounts, ended_tokens) = {
         let recent = lock(&node.recent);
-        (recent.credentials(), recent.accounts())
+        (recent.credentials(), recent.accounts(), recent.tokens())
     };
     tracing::error!(
         credentials = credentials.len(),
@@ -39,6 +39,10 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
             found.suspended = true;
             accounts::save(tx, &found).map(|()| true)
         })?);
+    }
+    let now = app.now();
+    for token in ended_tokens.into_iter().filter(|token| token.until > now) {
+        put_back += u64::from(line.write_logged(now, |tx| tokens::end(tx, token))?);
     }
     let mut skipped = Vec::new();
     for ours in &credentials {

@@ -22,7 +22,9 @@ use super::admit::admit;
 use super::gate::Gate;
 use super::problem::Problem;
 use super::routes::{Matched, Route, find};
-use super::{Call, Door, Reply, answer, authz, connection, internal, json, openapi, pages, text};
+use super::{
+    Call, Door, Reply, answer, authz, connection, internal, json, oauth, openapi, pages, text,
+};
 use crate::app::App;
 use crate::verify::InProcess;
 
@@ -330,6 +332,9 @@ async fn unlisted(call: Call, door: Door) -> Reply {
         if let Decision::Answered(reply) = verifier.verify(question).await {
             return answer(reply);
         }
+    }
+    if door == Door::Public && oauth::is_ours(&call) {
+        return oauth::serve(call).await;
     }
     let for_people = door == Door::Public && !path.starts_with("/v1/");
     if for_people {

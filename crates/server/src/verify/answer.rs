@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// A grant by names. Credentials share few different grants, so those seen are remembered.
-    fn grant_names(&self, grant: Grant) -> Arc<GrantNames> {
+    pub(crate) fn grant_names(&self, grant: Grant) -> Arc<GrantNames> {
         const REMEMBERED_MAX: usize = 4_096;
         if let Some(names) = self.grants.load().get(&grant) {
             return Arc::clone(names);

@@ -140,7 +140,8 @@ impl Engine {
         }
         let has = |how| self.scheme.kinds.iter().any(|kind| kind.is_presented(how));
         if scheme.eq_ignore_ascii_case("bearer") {
-            if rest.starts_with(TOKEN_PREFIX) && has(Presented::Login) {
+            let has_tokens = has(Presented::Login) || self.scheme.oauth.is_some();
+            if has_tokens && rest.starts_with(TOKEN_PREFIX) {
                 return Ok(Extracted::Token(rest));
             }
             if has(Presented::Bearer) {

@@ -1,11 +1,17 @@
-//! Login tokens: sealed pointers to the secret that logged in. A token dies with its secret.
+//! Tokens: sealed pointers to the secret that was traded for them. A token dies with its secret.
+//!
+//! There are two sorts: those of a scheme's own login, and the access tokens of OAuth2, which may be
+//! good for less than their credential, and can be revoked by themselves.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyway_domain::grant::Grant;
+use keyway_domain::id::TokenId;
 use keyway_domain::scheme::Presented;
 use keyway_domain::time::Time;
-use keyway_domain::verdict::Reason;
-use keyway_secret::DigestPrefix;
+use keyway_domain::verdict::{Access, Facts, Reason, Wanted, judge};
+use keyway_secret::{DigestPrefix, OsEntropy};
+use keyway_store::tokens::EndedToken;
 
 use super::Engine;
 use super::present::{Extracted, Refused};
@@ -14,8 +20,29 @@ use crate::index::Entry;
 /// What every token starts with.
 pub(super) const TOKEN_PREFIX: &str = "kwt_";
 
-const VERSION: u8 = 1;
-const BYTES: usize = 1 + 16 + 8;
+const LOGIN: u8 = 1;
+const LOGIN_BYTES: usize = 1 + 16 + 8;
+const ACCESS: u8 = 2;
+const ACCESS_BYTES: usize = 1 + 16 + 8 + 8 + 16 + 1 + 16;
+
+/// An access token of OAuth2.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessToken {
+    /// Which.
+    pub id: TokenId,
+    /// The secret that was traded for it, with no more of its grant than the token has.
+    pub entry: Entry,
+    /// When it was issued.
+    pub issued: Time,
+    /// When it ends by itself.
+    pub until: Time,
+}
+
+/// What a token says.
+enum Said {
+    Login { prefix: [u8; 16], until: Time },
+    Access { prefix: [u8; 16], until: Time, issued: Time, id: TokenId, grant: Grant },
+}
 
 impl Engine {
     /// A token for the secret that just logged in, and when it ends.
@@ -27,12 +54,60 @@ impl Engine {
         let Extracted::Pair { id, secret, .. } = extracted else { return None };
         let login = self.scheme.login.as_ref()?;
         let until = now.plus_ms(login.lifetime_ms);
-        let mut bytes = Vec::with_capacity(BYTES);
-        bytes.push(VERSION);
-        bytes.extend(self.keys.pepper.digest_pair(id, secret).prefix().to_bytes());
-        bytes.extend(until.0.to_be_bytes());
+        let prefix = self.keys.pepper.digest_pair(id, secret).prefix().to_bytes();
+        Some((self.seal_token(&Said::Login { prefix, until }), until))
+    }
+
+    /// An access token for a pair that was just verified, good for `grant`.
+    pub fn issue_access_token(
+        &self,
+        (id, secret): (&str, &str),
+        entry: Entry,
+        grant: Grant,
+        now: Time,
+    ) -> Option<(String, AccessToken)> {
+        let until = now.plus_ms(self.scheme.oauth.as_ref()?.lifetime_ms);
+        let prefix = self.keys.pepper.digest_pair(id, secret).prefix().to_bytes();
+        let id = TokenId::new(now, &mut OsEntropy);
+        let grant = entry.grant.within(grant);
+        let text = self.seal_token(&Said::Access { prefix, until, issued: now, id, grant });
+        let entry = Entry { grant, ..entry };
+        Some((text, AccessToken { id, entry, issued: now, until }))
+    }
+
+    fn seal_token(&self, said: &Said) -> String {
+        let mut bytes = Vec::with_capacity(ACCESS_BYTES);
+        match said {
+            Said::Login { prefix, until } => {
+                bytes.push(LOGIN);
+                bytes.extend(prefix);
+                bytes.extend(until.0.to_be_bytes());
+            }
+            Said::Access { prefix, until, issued, id, grant } => {
+                bytes.push(ACCESS);
+                bytes.extend(prefix);
+                bytes.extend(until.0.to_be_bytes());
+                bytes.extend(issued.0.to_be_bytes());
+                bytes.extend(id.0.to_be_bytes());
+                let (everything, chosen) = match grant {
+                    Grant::Everything => (1, 0),
+                    Grant::Chosen(bits) => (0, *bits),
+                };
+                bytes.push(everything);
+                bytes.extend(chosen.to_be_bytes());
+            }
+        }
         let sealed = URL_SAFE_NO_PAD.encode(self.keys.tokens.seal_unique(&bytes));
-        Some((format!("{TOKEN_PREFIX}{sealed}"), until))
+        format!("{TOKEN_PREFIX}{sealed}")
+    }
+
+    fn open_token(&self, text: &str) -> Result<Said, Refused> {
+        let unknown = Refused::because(Reason::Unknown);
+        let sealed =
+            text.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        let sealed = sealed.ok_or_else(|| Refused::malformed("it is not a token"))?;
+        let bytes = self.keys.tokens.unseal_unique(&sealed).map_err(|_| unknown)?;
+        read(&bytes).ok_or(unknown)
     }
 
     /// The secret that a token belongs to, as it is now.
@@ -42,26 +117,101 @@ impl Engine {
         now: Time,
         seen: &mut Option<Entry>,
     ) -> Result<Entry, Refused> {
-        let unknown = Refused::because(Reason::Unknown);
-        let malformed = Refused::malformed("it is not a token of the login");
-        let sealed =
-            text.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-        let bytes = self.keys.tokens.unseal_unique(&sealed.ok_or(malformed)?);
-        let bytes = bytes.map_err(|_| unknown)?;
-        let Ok(bytes) = <[u8; BYTES]>::try_from(bytes) else { return Err(unknown) };
-        let (prefix, until) = bytes[1..].split_at(16);
-        let (Ok(prefix), Ok(until)) = (prefix.try_into(), until.try_into()) else {
-            return Err(unknown);
+        let (entry, until) = match self.open_token(text)? {
+            Said::Login { prefix, until } => (self.traded(prefix, Presented::Login)?, until),
+            said @ Said::Access { .. } => {
+                let token = self.access_token(&said)?;
+                if self.ended_tokens.holds(token.id) {
+                    *seen = Some(token.entry);
+                    return Err(Refused::because(Reason::Revoked));
+                }
+                (token.entry, token.until)
+            }
         };
-        let entry = self.index.find_prefix(DigestPrefix::from_bytes(prefix)).ok_or(unknown)?;
-        let kind = self.scheme.kinds.get(usize::from(entry.kind));
-        if !kind.is_some_and(|kind| kind.is_presented(Presented::Login)) {
-            return Err(unknown);
-        }
         *seen = Some(entry);
-        if Time(i64::from_be_bytes(until)) <= now {
+        if until <= now {
             return Err(Refused::because(Reason::Expired));
         }
         Ok(entry)
+    }
+
+    /// The secret that was traded, if its kind may be traded so.
+    fn traded(&self, prefix: [u8; 16], how: Presented) -> Result<Entry, Refused> {
+        let unknown = Refused::because(Reason::Unknown);
+        let entry = self.index.find_prefix(DigestPrefix::from_bytes(prefix)).ok_or(unknown)?;
+        let kind = self.scheme.kinds.get(usize::from(entry.kind));
+        if kind.is_some_and(|kind| kind.is_presented(how)) { Ok(entry) } else { Err(unknown) }
+    }
+
+    fn access_token(&self, said: &Said) -> Result<AccessToken, Refused> {
+        let Said::Access { prefix, until, issued, id, grant } = *said else {
+            return Err(Refused::because(Reason::Unknown));
+        };
+        if self.scheme.oauth.is_none() {
+            return Err(Refused::because(Reason::Unknown));
+        }
+        let entry = self.traded(prefix, Presented::BasicPair)?;
+        // Both change: what the credential lost since, the token lost too.
+        let entry = Entry { grant: entry.grant.within(grant), ..entry };
+        Ok(AccessToken { id, entry, issued, until })
+    }
+
+    /// An access token of this deployment, whether it is still good or not.
+    pub fn find_access_token(&self, text: &str) -> Option<AccessToken> {
+        self.access_token(&self.open_token(text).ok()?).ok()
+    }
+
+    /// Whether a token would be accepted now, from where its credential is accepted.
+    pub fn is_good(&self, token: &AccessToken, now: Time) -> bool {
+        let entry = &token.entry;
+        let Some(account) = self.index.account(entry) else { return false };
+        let facts = Facts {
+            environment: entry.environment,
+            grant: entry.grant,
+            ends_at: entry.ends_at,
+            ends_by_expiry: entry.ends_by_expiry,
+            suspended: account.is_suspended(),
+            address_allowed: true,
+        };
+        let wanted = Wanted { environment: None, access: Access::Identity, own_target: true };
+        self.may_answer()
+            && token.until > now
+            && !self.ended_tokens.holds(token.id)
+            && judge(&facts, &wanted, now).is_ok()
+    }
+
+    /// Refuses a token from now on.
+    pub fn end_token(&self, token: EndedToken) {
+        self.ended_tokens.put(token);
+    }
+
+    /// Forgets revoked tokens that have ended by themselves.
+    pub fn forget_ended_tokens(&self, now: Time) {
+        self.ended_tokens.forget(now);
+    }
+}
+
+/// Reads what was sealed.
+fn read(bytes: &[u8]) -> Option<Said> {
+    let prefix = bytes.get(1..17)?.try_into().ok()?;
+    let time = |from: usize| {
+        let bytes = bytes.get(from..from + 8)?.try_into().ok()?;
+        Some(Time(i64::from_be_bytes(bytes)))
+    };
+    let number = |from: usize| {
+        let bytes = bytes.get(from..from + 16)?.try_into().ok()?;
+        Some(u128::from_be_bytes(bytes))
+    };
+    match (bytes.first()?, bytes.len()) {
+        (&LOGIN, LOGIN_BYTES) => Some(Said::Login { prefix, until: time(17)? }),
+        (&ACCESS, ACCESS_BYTES) => {
+            let grant = match bytes.get(49)? {
+                0 => Grant::Chosen(number(50)?),
+                _ => Grant::Everything,
+            };
+            let (until, issued, id) = (time(17)?, time(25)?, TokenId(number(33)?));
+            Some(Said::Access { prefix, until, issued, id, grant })
+        }
+        _ => None,
     }
 }

@@ -22,6 +22,7 @@ mod incident;
 mod letters;
 mod narrowing;
 mod nodes;
+mod oauth;
 mod outages;
 mod page_canary;
 mod page_input;

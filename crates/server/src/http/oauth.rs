@@ -1,0 +1,129 @@
+//! OAuth 2.0 for clients that want it: client credentials (RFC 6749 §4.4), introspection (RFC 7662),
+//! revocation (RFC 7009) and the metadata document (RFC 8414).
+//!
+//! A pair is traded for an access token, which carries what it says, sealed, and dies with its pair.
+
+mod client;
+mod introspect;
+mod issue;
+mod params;
+mod revoke;
+
+use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
+use keyway_domain::grant::{Action, Need};
+use serde_json::{Value, json};
+
+use super::{Call, Reply, json as json_reply, text};
+use params::Params;
+
+const TOKEN: &str = "/oauth/token";
+const INTROSPECT: &str = "/oauth/introspect";
+const REVOKE: &str = "/oauth/revoke";
+const METADATA: &str = "/.well-known/oauth-authorization-server";
+
+/// Whether a call of the public listener is answered here.
+pub(super) fn is_ours(call: &Call) -> bool {
+    call.app.platform.rules.scheme.oauth.is_some()
+        && matches!(call.uri.path(), TOKEN | INTROSPECT | REVOKE | METADATA)
+}
+
+/// Answers it.
+pub(super) async fn serve(call: Call) -> Reply {
+    let path = call.uri.path().to_owned();
+    let wanted = if path == METADATA { Method::GET } else { Method::POST };
+    if call.method != wanted {
+        let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, format!("this path has: {wanted}\n"));
+        if let Ok(allowed) = HeaderValue::try_from(wanted.as_str()) {
+            reply.headers_mut().insert(ALLOW, allowed);
+        }
+        return reply;
+    }
+    if path == METADATA {
+        return json_reply(StatusCode::OK, metadata(&call).to_string());
+    }
+    let target = call.uri.path_and_query().map_or("", |target| target.as_str());
+    if call.app.platform.engine.holds_secret(target) {
+        let where_ = "a credential was sent in the URL, where logs keep it; replace it";
+        return Refused::new("invalid_request", where_).reply();
+    }
+    let params = match Params::read(&call) {
+        Ok(params) => params,
+        Err(refused) => return refused.reply(),
+    };
+    let answered = match path.as_str() {
+        TOKEN => issue::issue(&call, &params),
+        INTROSPECT => introspect::introspect(&call, &params),
+        _ => revoke::revoke(&call, &params).await,
+    };
+    answered.unwrap_or_else(|refused| refused.reply())
+}
+
+/// Why a call is refused (RFC 6749 §5.2).
+#[derive(Debug, Clone)]
+struct Refused {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+    /// A challenge goes only to who tried the header: some clients read nothing else once there is one.
+    challenge: bool,
+    retry_after: Option<u64>,
+}
+
+impl Refused {
+    fn new(error: &'static str, description: impl Into<String>) -> Self {
+        let status = StatusCode::BAD_REQUEST;
+        Self { status, error, description: description.into(), challenge: false, retry_after: None }
+    }
+
+    /// Nobody can be sure now.
+    fn unavailable(description: &str) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let error = "temporarily_unavailable";
+        Self { status, retry_after: Some(1), ..Self::new(error, description) }
+    }
+
+    fn reply(&self) -> Reply {
+        let body = json!({ "error": self.error, "error_description": self.description });
+        let mut reply = said(self.status, &body);
+        let headers = reply.headers_mut();
+        if self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Keyway\""));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        reply
+    }
+}
+
+/// An answer that no cache keeps (RFC 6749 §5.1).
+fn said(status: StatusCode, body: &Value) -> Reply {
+    let mut reply = json_reply(status, body.to_string());
+    let headers = reply.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    reply
+}
+
+fn metadata(call: &Call) -> Value {
+    let base = call.app.site.base_url();
+    let scheme = &call.app.platform.rules.scheme;
+    let resources = 0..u8::try_from(scheme.resource_names().len()).unwrap_or(u8::MAX);
+    let needs = resources
+        .flat_map(|resource| Action::ALL.into_iter().map(move |action| Need { resource, action }));
+    let scopes: Vec<String> = needs.map(|need| scheme.say_need(need)).collect();
+    let ways = json!(["client_secret_basic", "client_secret_post"]);
+    json!({
+        "issuer": base,
+        "token_endpoint": format!("{base}{TOKEN}"),
+        "token_endpoint_auth_methods_supported": ways,
+        "introspection_endpoint": format!("{base}{INTROSPECT}"),
+        "introspection_endpoint_auth_methods_supported": ways,
+        "revocation_endpoint": format!("{base}{REVOKE}"),
+        "revocation_endpoint_auth_methods_supported": ways,
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": [],
+        "scopes_supported": scopes,
+    })
+}
