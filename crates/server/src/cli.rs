@@ -12,6 +12,7 @@ mod database;
 mod demo;
 mod deny;
 mod doctor;
+mod encryption;
 mod events;
 mod import;
 mod members;
@@ -62,7 +63,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong arguments.";
 #[derive(Subcommand)]
 enum Command {
     /// Run the server.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Run a server with temporary data, a sample payments API, and one credential of each kind.
     Demo(demo::Args),
     /// List, check and explain schemes.
@@ -138,7 +139,7 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::run(args, output).await,
+        Command::Serve(args) => serve::run(*args, output).await,
         Command::Demo(args) => demo::run(args, output).await,
         Command::Scheme(command) => scheme::run(command, output),
         Command::Accounts(command) => accounts::run(command, output).await,

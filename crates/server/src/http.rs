@@ -13,6 +13,7 @@ pub mod pages;
 pub mod problem;
 pub mod routes;
 pub mod serve;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

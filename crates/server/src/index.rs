@@ -74,6 +74,8 @@ pub struct RateState {
     pub limit: u32,
     /// Requests left.
     pub remaining: u32,
+    /// The window's milliseconds.
+    pub window_ms: u32,
     /// Milliseconds until all of them are back; for a refused request, until one is.
     pub reset_ms: u64,
 }
@@ -241,6 +243,7 @@ impl Index {
         let each = (window / u64::from(rule.requests)).max(1);
         let state = |arrival: u64| RateState {
             limit: rule.requests,
+            window_ms: rule.window_ms,
             remaining: u32::try_from((now_us + window).saturating_sub(arrival) / each).unwrap_or(0),
             reset_ms: arrival.saturating_sub(now_us).div_ceil(1000),
         };
@@ -252,6 +255,7 @@ impl Index {
             if next > now_us + window {
                 let wait = RateState {
                     limit: rule.requests,
+                    window_ms: rule.window_ms,
                     remaining: 0,
                     reset_ms: (next - now_us - window).div_ceil(1000),
                 };

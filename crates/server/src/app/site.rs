@@ -44,6 +44,8 @@ pub struct Site {
     pub request_log: request_log::Terms,
     /// The file of what the operator of this machine denies.
     pub denied_file: Option<PathBuf>,
+    /// Whether the public listener is encrypted.
+    pub is_encrypted: bool,
     /// Where the public listener is bound, once it is.
     pub bound: OnceLock<SocketAddr>,
 }
@@ -54,15 +56,19 @@ impl Site {
         if let Some(url) = &self.public_url {
             return url.trim_end_matches('/').to_owned();
         }
+        let scheme = if self.is_encrypted { "https" } else { "http" };
         match self.bound.get() {
-            Some(bound) if !bound.ip().is_unspecified() => format!("http://{bound}"),
-            Some(bound) => format!("http://localhost:{}", bound.port()),
-            None => "http://localhost".to_owned(),
+            Some(bound) if !bound.ip().is_unspecified() => format!("{scheme}://{bound}"),
+            Some(bound) => format!("{scheme}://localhost:{}", bound.port()),
+            None => format!("{scheme}://localhost"),
         }
     }
 
     /// Whether browsers reach it over TLS.
     pub fn is_secure(&self) -> bool {
-        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+        match &self.public_url {
+            Some(url) => url.starts_with("https://"),
+            None => self.is_encrypted,
+        }
     }
 }

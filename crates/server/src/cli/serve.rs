@@ -12,12 +12,14 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 use super::data::Data;
+use super::encryption::Encryption;
 use super::output::Output;
 use super::{Failure, secret_file};
 use crate::app::{App, SignUp, Site};
 use crate::commands::Error;
 use crate::commands::newcomers::set_up_link;
 use crate::http::gate::Gate;
+use crate::http::tls::{Encrypted, Tls};
 use crate::http::{Door, serve};
 use crate::mail::{Post, Server};
 use crate::request_log;
@@ -57,6 +59,8 @@ pub(crate) struct Args {
     mailbox: Option<PathBuf>,
     #[command(flatten)]
     mail: MailServer,
+    #[command(flatten)]
+    encryption: Encryption,
     /// A network that webhooks may go to although it is private: an address or a CIDR range. May be
     /// given more than once.
     #[arg(long, env = "KEYWAY_WEBHOOK_ALLOW", value_name = "RANGE", value_delimiter = ',', value_parser = proxy)]
@@ -160,7 +164,7 @@ impl Args {
         }
         let mailbox = self.mailbox.clone().unwrap_or_else(|| self.data.data.join("mailbox"));
         let behind_tls = self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
-        if behind_tls && self.trusted_proxy.is_empty() {
+        if behind_tls && !self.encryption.is_public() && self.trusted_proxy.is_empty() {
             tracing::warn!(
                 "--public-url is https, so a proxy stands before this; without --trusted-proxy \
                  everybody seems to come from its address"
@@ -175,6 +179,7 @@ impl Args {
             trusted_proxies: self.trusted_proxy.clone(),
             request_log: self.requests.terms(),
             denied_file: Some(self.data.denied()),
+            is_encrypted: self.encryption.is_public(),
             ..Site::default()
         })
     }
@@ -194,18 +199,41 @@ impl Serving {
         gate: &Gate,
         public: SocketAddr,
         internal: SocketAddr,
+        encryption: Option<&Encryption>,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
+        let (public_tls, internal_tls) = match encryption {
+            Some(encryption) => (encryption.public()?, encryption.internal()?),
+            None => (None, None),
+        };
         let public = bind(public).await?;
         let internal = bind(internal).await?;
         let addresses = (public.local_addr()?, internal.local_addr()?);
-        let token = !serve::is_own_machine(&addresses.1);
-        let inside = Door::Internal { token };
-        let tasks = vec![
-            tokio::spawn(serve::run(public, gate.clone(), Door::Public, stop.clone())),
-            tokio::spawn(serve::run(internal, gate.clone(), inside, stop.clone())),
-        ];
-        Ok(Self { public: addresses.0, internal: addresses.1, tasks })
+        let is_known = encryption.is_some_and(Encryption::knows_callers);
+        let token = !is_known && !serve::is_own_machine(&addresses.1);
+        let mut serving = Self { public: addresses.0, internal: addresses.1, tasks: Vec::new() };
+        serving.listen(public, public_tls, gate, Door::Public, stop);
+        serving.listen(internal, internal_tls, gate, Door::Internal { token }, stop);
+        Ok(serving)
+    }
+
+    fn listen(
+        &mut self,
+        listener: TcpListener,
+        tls: Option<Arc<Tls>>,
+        gate: &Gate,
+        door: Door,
+        stop: &watch::Receiver<bool>,
+    ) {
+        let (gate, stop) = (gate.clone(), stop.clone());
+        match tls {
+            None => self.add(tokio::spawn(serve::run(listener, gate, door, stop))),
+            Some(tls) => {
+                self.add(tokio::spawn(Arc::clone(&tls).follow(stop.clone())));
+                let listener = Encrypted { listener, tls };
+                self.add(tokio::spawn(serve::run(listener, gate, door, stop)));
+            }
+        }
     }
 
     /// Lets requests through to a Keyway, and starts what happens beside them.
@@ -249,7 +277,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let prepared = args.data.prepare()?;
     let gate = Gate::default();
     let (stopping, stop) = watch::channel(false);
-    let mut serving = Serving::bind(&gate, args.listen, args.internal_listen, &stop).await?;
+    let (public, internal) = (args.listen, args.internal_listen);
+    let mut serving = Serving::bind(&gate, public, internal, Some(&args.encryption), &stop).await?;
     let socket = args.data.socket();
     // The lock is ours, so a socket that is there was left by a process that is gone.
     let _ = std::fs::remove_file(&socket);
@@ -279,6 +308,9 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
 /// Says where everything is.
 async fn say(app: &Arc<App>, args: &Args, serving: &Serving, output: &Output) {
     let scheme = &app.platform.rules.scheme;
+    let word = |is_encrypted| if is_encrypted { "https" } else { "http" };
+    let outside = word(args.encryption.is_public());
+    let inside = word(args.encryption.is_internal());
     let set_up = set_up_url(app, args, serving.public).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "whether anybody can sign in is not known");
         None
@@ -286,15 +318,15 @@ async fn say(app: &Arc<App>, args: &Args, serving: &Serving, output: &Output) {
     output.value(&json!({
         "dashboard_url": dashboard_url(args, serving.public),
         "set_up_url": set_up,
-        "management_url": format!("http://{}", serving.public),
-        "verify_url": format!("http://{}/v1/verify", serving.internal),
+        "management_url": format!("{outside}://{}", serving.public),
+        "verify_url": format!("{inside}://{}/v1/verify", serving.internal),
         "scheme": scheme.name,
         "credentials": app.platform.engine.index.len(),
     }));
     output.line(format!("Keyway runs the scheme {} on {}.", scheme.name, args.data.data.display()));
     output.line(format!("  dashboard   {}", dashboard_url(args, serving.public)));
-    output.line(format!("  management  http://{}/v1", serving.public));
-    output.line(format!("  verify      http://{}/v1/verify", serving.internal));
+    output.line(format!("  management  {outside}://{}/v1", serving.public));
+    output.line(format!("  verify      {inside}://{}/v1/verify", serving.internal));
     output
         .line("Make an operator token with `keyway tokens create --name NAME`. Stop with Ctrl-C.");
     if let Some(url) = set_up {
@@ -315,7 +347,8 @@ async fn leave(app: &Arc<App>) {
 }
 
 fn dashboard_url(args: &Args, public: SocketAddr) -> String {
-    args.public_url.clone().unwrap_or_else(|| format!("http://{public}"))
+    let scheme = if args.encryption.is_public() { "https" } else { "http" };
+    args.public_url.clone().unwrap_or_else(|| format!("{scheme}://{public}"))
 }
 
 /// Where the first account is set up, while there is none with people.

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::Request;
+use http::header::{HOST, HeaderValue};
+use http::{Request, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -52,6 +53,7 @@ pub(super) async fn run<S>(
     let stream = TokioIo::new(Rewound { begun, stream });
     let service = service_fn(move |request: Request<Incoming>| {
         let gate = gate.clone();
+        let request = named_host(request);
         async move {
             Ok::<_, Infallible>(match gate.app().cloned() {
                 Some(app) => serve(app, door, address, request).await,
@@ -79,6 +81,17 @@ pub(super) async fn run<S>(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// HTTP/2 names the host beside the headers (RFC 9113 §8.3.1): put where everybody reads it.
+fn named_host(mut request: Request<Incoming>) -> Request<Incoming> {
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    if request.version() == Version::HTTP_2
+        && let Some(Ok(host)) = authority.map(HeaderValue::try_from)
+    {
+        request.headers_mut().insert(HOST, host);
+    }
+    request
 }
 
 /// Drives a connection to its end, and when the process stops, to the end of what is under way.

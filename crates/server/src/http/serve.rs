@@ -1,7 +1,8 @@
 //! The accept loop and the way of a request through it. `axum::serve` is not used: it leaves
 //! half-sent requests open, and has no bound on connections.
 
-use std::future::Future;
+use std::future::{Future, ready};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
@@ -30,6 +31,8 @@ use crate::verify::InProcess;
 
 /// A request's body must be whole within this time.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A handshake must be whole within this time.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16_384;
 /// What is under way may take so long when the process stops.
@@ -38,30 +41,52 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A listener of either sort.
 pub trait Accept: Send + Sync + 'static {
     /// What it accepts.
+    type Raw: Send + 'static;
+    /// What comes of that.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection, and where it comes from.
-    fn next(
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Raw, Option<SocketAddr>)>> + Send;
+
+    /// What must be agreed on before the first request: holds up nobody else.
+    fn settle(
         &self,
-    ) -> impl Future<Output = std::io::Result<(Self::Stream, Option<SocketAddr>)>> + Send;
+        raw: Self::Raw,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
 }
 
 impl Accept for TcpListener {
+    type Raw = TcpStream;
     type Stream = TcpStream;
 
-    async fn next(&self) -> std::io::Result<(TcpStream, Option<SocketAddr>)> {
+    async fn next(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
         let (stream, peer) = self.accept().await?;
         // Answers are small and whole: waiting to fill a packet only delays them.
         stream.set_nodelay(true)?;
         Ok((stream, Some(peer)))
     }
+
+    fn settle(
+        &self,
+        raw: TcpStream,
+    ) -> impl Future<Output = io::Result<TcpStream>> + Send + 'static {
+        ready(Ok(raw))
+    }
 }
 
 impl Accept for UnixListener {
+    type Raw = UnixStream;
     type Stream = UnixStream;
 
-    async fn next(&self) -> std::io::Result<(UnixStream, Option<SocketAddr>)> {
+    async fn next(&self) -> io::Result<(UnixStream, Option<SocketAddr>)> {
         Ok((self.accept().await?.0, None))
+    }
+
+    fn settle(
+        &self,
+        raw: UnixStream,
+    ) -> impl Future<Output = io::Result<UnixStream>> + Send + 'static {
+        ready(Ok(raw))
     }
 }
 
@@ -85,7 +110,7 @@ pub async fn run(
             next = next => next,
         };
         let Ok(permit) = permit else { break };
-        let (stream, peer) = match accepted {
+        let (raw, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: give others the time to close theirs.
@@ -95,8 +120,14 @@ pub async fn run(
             }
         };
         let (gate, stop) = (gate.clone(), stop.clone());
+        let settled = listener.settle(raw);
         tokio::spawn(async move {
-            connection::run(stream, peer.map(|peer| peer.ip()), gate, door, stop).await;
+            let peer = peer.map(|peer| peer.ip());
+            match tokio::time::timeout(SETTLE_TIMEOUT, settled).await {
+                Ok(Ok(stream)) => connection::run(stream, peer, gate, door, stop).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                Err(_) => tracing::debug!("a handshake took too long"),
+            }
             drop(permit);
         });
     }
@@ -355,7 +386,7 @@ fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
 }
 
 /// Listens for the signals to stop from now on; what it returns resolves when one has come.
-pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -147,16 +147,24 @@ impl Engine {
     }
 
     fn rate_headers(&self, rate: RateState, headers: &mut Vec<(String, String)>) {
-        let (prefix, reset) = match self.scheme.dialect.rate_headers {
-            RateHeaders::None => return,
+        let RateState { limit, remaining, reset_ms, window_ms } = rate;
+        match self.scheme.dialect.rate_headers {
+            RateHeaders::None => {}
             RateHeaders::Dashed => {
-                ("rate-limit", format!("{}.{:02}", rate.reset_ms / 1000, rate.reset_ms % 1000 / 10))
+                let reset = format!("{}.{:02}", reset_ms / 1000, reset_ms % 1000 / 10);
+                headers.push(("rate-limit-limit".to_owned(), limit.to_string()));
+                headers.push(("rate-limit-remaining".to_owned(), remaining.to_string()));
+                headers.push(("rate-limit-reset".to_owned(), reset));
             }
-            RateHeaders::Draft => ("ratelimit", rate.reset_ms.div_ceil(1000).to_string()),
-        };
-        headers.push((format!("{prefix}-limit"), rate.limit.to_string()));
-        headers.push((format!("{prefix}-remaining"), rate.remaining.to_string()));
-        headers.push((format!("{prefix}-reset"), reset));
+            RateHeaders::Draft => {
+                let window = u64::from(window_ms).div_ceil(1000);
+                let reset = reset_ms.div_ceil(1000);
+                let policy = format!("\"default\";q={limit};w={window}");
+                headers.push(("ratelimit-policy".to_owned(), policy));
+                let state = format!("\"default\";r={remaining};t={reset}");
+                headers.push(("ratelimit".to_owned(), state));
+            }
+        }
     }
 }
 

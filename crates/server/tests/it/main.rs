@@ -14,6 +14,7 @@ mod clockwork;
 mod denied;
 mod doors;
 mod edited;
+mod encrypted;
 mod enterprise;
 mod gateways;
 mod guessing;
