@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode, request};
+use http::{Response, StatusCode, request};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use keyway_domain::grant::Action;
@@ -23,7 +23,7 @@ use keyway_guard::{Answer, Passed};
 
 use super::problem::Problem;
 use super::serve::read_body;
-use super::{Reply, answer, json};
+use super::{Reply, answer};
 use crate::app::App;
 use crate::verify::{Answered, Asked, HeaderPairs, Headers};
 use original::{Family, Original, Settings};
@@ -31,7 +31,7 @@ use original::{Family, Original, Settings};
 /// Where gateways ask.
 const PREFIX: &str = "/authz/";
 /// Where the keys are that check signed contexts (RFC 7517 §5).
-const JWKS: &str = "/.well-known/jwks.json";
+pub(super) const JWKS: &str = "/.well-known/jwks.json";
 /// The header with an operator token, where one is needed: `Authorization` is the client's.
 const GATEWAY_TOKEN: &str = "x-keyway-gateway-token";
 /// The status that was meant, where a gateway can pass on only two.
@@ -41,7 +41,7 @@ const BODY_BYTES_MAX: usize = keyway_domain::limits::BODY_BYTES_MAX;
 
 /// Whether a path of the internal listener is answered here.
 pub(super) fn is_ours(path: &str) -> bool {
-    path.starts_with(PREFIX) || path == JWKS || path == envoy::CHECK
+    path.starts_with(PREFIX) || path == envoy::CHECK
 }
 
 /// Whether the caller is a gateway of the platform: its operator token, in a header of its own.
@@ -67,9 +67,6 @@ pub(super) fn admit(app: &App, address: Option<IpAddr>, headers: &HeaderMap) -> 
 /// Answers a gateway that asks over plain HTTP.
 pub(super) async fn serve(app: &Arc<App>, parts: &request::Parts, body: Incoming) -> Reply {
     let path = parts.uri.path();
-    if path == JWKS && parts.method == Method::GET {
-        return json(StatusCode::OK, app.contexts.jwks());
-    }
     if path == denial::PATH {
         return denial::shown(app, &parts.headers);
     }

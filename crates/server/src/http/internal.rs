@@ -36,6 +36,10 @@ pub(super) async fn serve(
     let (parts, body) = request.into_parts();
     match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/healthz") => return text(StatusCode::OK, "ok\n"),
+        // A public key: those who check contexts need no more than this.
+        (&Method::GET, authz::JWKS) => {
+            return json_reply(StatusCode::OK, app.contexts.jwks());
+        }
         (&Method::GET, "/readyz") => return ready(app),
         _ => {}
     }
