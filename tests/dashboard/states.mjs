@@ -335,6 +335,30 @@ function everybody() {
       `settings, ${page}`,
       at(`/settings/${page}`),
     ]),
+    [
+      'settings, rules with errors',
+      async (world) => {
+        const owner = await world.newcomer();
+        await owner.go('/settings/security');
+        await owner.main.getByLabel(/^second factor/i).check();
+        assert.equal(await owner.unchecked(WORDS.save), 422);
+        return owner;
+      },
+    ],
+    ['settings, notices as a viewer', at('/settings/notices', 200, 'viewer')],
+    ['settings, rules as a viewer', at('/settings/security', 200, 'viewer')],
+    [
+      'new, under rules',
+      async (world) => {
+        const owner = await world.newcomer();
+        await owner.go('/settings/security');
+        await owner.fill(/^longest lifetime/i, '60');
+        await owner.prove({ password: owner.me.password });
+        assert.equal(await owner.press(WORDS.save), 200);
+        await owner.newKey('key');
+        return owner;
+      },
+    ],
     ['you', at('/you')],
     ['you, without an authenticator', at('/you', 200, 'developer')],
     [

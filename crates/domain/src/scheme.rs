@@ -30,6 +30,7 @@ use keyway_secret::{Environment, Template};
 use crate::actor::Role;
 use crate::credential::RateLimit;
 use crate::grant::{Grant, Need};
+use crate::rules::Rules;
 
 /// The rules of one platform.
 #[derive(Debug, Clone)]
@@ -77,6 +78,8 @@ pub struct Scheme {
     pub webhook_message: Option<Vec<SignedPart>>,
     /// Who may do what beside credentials.
     pub people: People,
+    /// Security rules of every account; an account's own can only be stricter.
+    pub rules: Rules,
 }
 
 /// What the platform calls things.

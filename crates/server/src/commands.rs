@@ -8,9 +8,11 @@ pub mod endpoints;
 pub mod imports;
 pub mod me;
 pub mod newcomers;
+pub mod notices;
 pub mod proofs;
 pub mod repeats;
 pub mod revoke_all;
+pub mod rules;
 pub mod sessions;
 pub mod team;
 

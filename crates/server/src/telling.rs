@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use crate::alerts::Settings;
 use crate::app::App;
 use crate::commands::Moment;
+use crate::commands::notices::Choice;
 use crate::commands::revoke_all::TOGETHER;
 use crate::mail;
 
@@ -241,10 +242,8 @@ impl<'t> Errand<'t> {
             let found = members::find(tx, seals, account, id)?;
             return Ok(found.filter(|member| member.removed_at.is_none()).into_iter().collect());
         }
-        let roles = match self.kind {
-            Kind::AlertTested => vec![],
-            _ => self.notice().map(|notice| notice.mail.clone()).unwrap_or_default(),
-        };
+        let choice = Choice::of(tx, account)?;
+        let roles = self.notice().map(|notice| choice.roles(notice)).unwrap_or_default();
         let all = members::list(tx, seals, account)?;
         let wanted = |member: &Member| match self.kind {
             // A test comes back to who asked for it.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use keyway_secret::Environment;
 
 use super::{Act, ActRule, Expiry, IdScope, Kept, Kind, KindGrant, Presented, Scheme, StepUpRule};
+use crate::rules::Rules;
 use crate::time::say_duration;
 
 /// Says in plain sentences what a scheme declares, one line each.
@@ -49,11 +50,30 @@ pub fn explain(scheme: &Scheme) -> String {
         "{} routes are known; any other needs a grant of everything.",
         scheme.routes.iter().count()
     ));
+    explain_rules(&scheme.rules, &mut line);
     for kind in &scheme.kinds {
         line(String::new());
         explain_kind(kind, scheme, &mut line);
     }
     text
+}
+
+fn explain_rules(rules: &Rules, line: &mut dyn FnMut(String)) {
+    if rules.second_factor {
+        line("Every member needs an authenticator app.".to_owned());
+    }
+    if let Some(ms) = rules.overlap_ms_max {
+        line(format!(
+            "Two secrets of one credential are accepted for at most {}.",
+            say_duration(ms)
+        ));
+    }
+    if let Some(days) = rules.lifetime_days_max {
+        line(format!("Every credential ends within {days} days."));
+    }
+    if rules.addresses_for_money {
+        line("What can move money needs allowed addresses.".to_owned());
+    }
 }
 
 fn explain_kind(kind: &Kind, scheme: &Scheme, line: &mut dyn FnMut(String)) {

@@ -27,6 +27,8 @@ pub(super) struct File {
     pub(super) notices: Vec<Notice>,
     #[serde(default)]
     pub(super) people: People,
+    #[serde(default)]
+    pub(super) rules: SecurityRules,
     pub(super) idle_after_days: Option<u32>,
     pub(super) audit_kept_days: Option<Spanned<u32>>,
     pub(super) webhooks: Option<Spanned<Webhooks>>,
@@ -37,6 +39,16 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct OAuth {
     pub(super) lifetime: Spanned<String>,
+}
+
+/// Security rules of every account.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SecurityRules {
+    pub(super) second_factor: bool,
+    pub(super) overlap_max: Option<Spanned<String>>,
+    pub(super) lifetime_days_max: Option<Spanned<i64>>,
+    pub(super) addresses_for_money: bool,
 }
 
 /// How messages to endpoints are signed beside the standard way.

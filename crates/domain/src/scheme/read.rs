@@ -9,6 +9,7 @@ use crate::actor::Role;
 use crate::credential::RateLimit;
 use crate::grant::{Action, Need};
 use crate::limits;
+use crate::rules::Rules;
 use crate::time::parse_duration;
 
 /// What is wrong with a scheme file, and where.
@@ -77,6 +78,7 @@ fn check(file: file::File) -> Checked<Scheme> {
             audit: roles(&file.people.audit)?,
             settings: roles(&file.people.settings)?,
         },
+        rules: security_rules(file.rules)?,
         environment_labels: [file.environments.test.label, file.environments.live.label],
         groups,
         resources,
@@ -99,6 +101,21 @@ fn check(file: file::File) -> Checked<Scheme> {
     }
     scheme.oauth = file.oauth.map(|declared| read_wire::oauth(declared, &scheme)).transpose()?;
     Ok(scheme)
+}
+
+fn security_rules(declared: file::SecurityRules) -> Checked<Rules> {
+    if let Some(days) = &declared.lifetime_days_max
+        && !(1..=limits::LIFETIME_DAYS_MAX).contains(days.get_ref())
+    {
+        let max = limits::LIFETIME_DAYS_MAX;
+        return complain(days, format!("a lifetime is 1 to {max} days"));
+    }
+    Ok(Rules {
+        second_factor: declared.second_factor,
+        overlap_ms_max: declared.overlap_max.as_ref().map(duration).transpose()?,
+        lifetime_days_max: declared.lifetime_days_max.map(Spanned::into_inner),
+        addresses_for_money: declared.addresses_for_money,
+    })
 }
 
 fn kept_days(days: Spanned<u32>) -> Checked<u32> {

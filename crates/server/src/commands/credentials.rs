@@ -104,6 +104,7 @@ pub(super) fn create_one(
         version: 1,
         secrets: vec![secret],
     };
+    super::rules::check_new(tx, moment, kind, &credential)?;
     credentials::insert(tx, rules, &credential).map_err(|error| single_taken(error, kind))?;
     let after = json!({
         "kind": credential.kind,
@@ -163,6 +164,7 @@ pub fn rotate(
     let kind = kind_of(moment, &credential)?;
     let permit = moment.permit(kind, Act::Rotate)?;
     let rule = kind.act(Act::Rotate).and_then(|rule| rule.overlap.as_ref());
+    let overlap_ms = super::rules::overlap(tx, moment, account, rule, overlap_ms)?;
     let overlap_ms = checked_overlap(rule, overlap_ms)?;
     let (next, shown) = next_secret(moment, kind, &credential);
     let changed = credential.rotate(&permit, next, overlap_ms, moment.now)?;
@@ -239,6 +241,8 @@ pub fn change(
         }
         Change::Finish => credential.finish(&permit, now),
         Change::Extend(until) => {
+            let began = credential.current().map_or(now, |current| current.created_at);
+            super::rules::check_overlap(tx, moment, account, until.0 - began.0)?;
             let up_to = kind.act(Act::Extend).and_then(|rule| rule.up_to_ms).unwrap_or(0);
             credential.extend(&permit, until, up_to, now)
         }
@@ -248,9 +252,15 @@ pub fn change(
             if let Some(grant) = edit.grant {
                 edit.grant = Some(checked_grant(kind, Some(grant), scheme.resource_names())?);
             }
-            credential.edit(&permit, edit, scheme, now)
+            let changed = credential.edit(&permit, edit, scheme, now)?;
+            super::rules::check_access(tx, moment, &changed.0)?;
+            Ok(changed)
         }
-        Change::Expire(at) => credential.set_expiry(&permit, checked_expiry(kind, at, now)?, now),
+        Change::Expire(at) => {
+            let changed = credential.set_expiry(&permit, checked_expiry(kind, at, now)?, now)?;
+            super::rules::check_expiry(tx, moment, kind, &changed.0)?;
+            Ok(changed)
+        }
         Change::Revoke => credential.revoke(&permit, now),
         Change::Delete => credential.delete(&permit, now),
     };

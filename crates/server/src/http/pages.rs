@@ -28,6 +28,7 @@ mod me;
 mod narrowing;
 mod new_key;
 mod newcomers;
+mod notices;
 mod problems;
 mod reach;
 mod replace;
@@ -36,6 +37,7 @@ mod requests;
 mod reveal;
 pub mod routes;
 mod said;
+mod security;
 mod settings;
 mod shown_once;
 mod sign_in;
@@ -148,6 +150,10 @@ fn admit(visit: &Visit, page: &Page) -> Result<(), Stop> {
     if signed.account.suspended && page.for_whom != For::Member {
         let why = "This account is suspended by the platform. Its credentials are refused, and nothing can be changed until it is let in again.";
         return Err(Stop::Forbidden(why.to_owned()));
+    }
+    let needs_factor = visit.standing().second_factor().is_some();
+    if needs_factor && signed.member.totp.is_none() && !page.is_without_factor() {
+        return Err(Stop::Factor);
     }
     let scheme = &visit.app().platform.rules.scheme;
     let role = signed.member.role;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyway_coherence::Terms;
+use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_guard::{GuardLayer, Remote};
 use keyway_payments::{Payments, router};
@@ -172,9 +173,12 @@ impl Keyway {
         at: &str,
         site: Site,
     ) -> Self {
+        // A built-in scheme, and what a test adds to it on further lines.
+        let (scheme, more) = scheme.split_once('\n').unwrap_or((scheme, ""));
+        let text = schemes::read(scheme).expect("a built-in scheme") + more;
         let clock = Arc::new(ManualClock::new(Time::parse(at).expect("an instant")));
         let opening = Opening {
-            scheme: schemes::load(scheme).expect("a built-in scheme"),
+            scheme: Scheme::parse(&text).expect("a scheme"),
             root: RootKey::generate(&mut SeededEntropy::new(7)),
             clock: clock.clone(),
             // Short, because the first change after a start waits for one.

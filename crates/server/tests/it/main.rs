@@ -35,6 +35,7 @@ mod receiver;
 mod requests;
 mod revoke_all;
 mod roles;
+mod rules;
 mod signing_up;
 mod step_up;
 mod tokens;

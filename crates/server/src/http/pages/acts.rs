@@ -193,13 +193,17 @@ fn window(case: &Case) -> Markup {
         };
     }
     let typed = case.visit.fields.text("overlap").parse::<i64>().ok().map(|seconds| seconds * 1000);
-    let chosen = typed.unwrap_or(overlap.default_ms);
-    let count = overlap.offered_ms.len();
+    let longest = case.visit.standing().overlap_ms_max();
+    let limit = longest.map_or(i64::MAX, |(max, _)| max);
+    let stops: Vec<i64> = overlap.offered_ms.iter().copied().filter(|ms| *ms <= limit).collect();
+    let last = stops.last().copied().unwrap_or(overlap.from_ms);
+    let chosen = typed.unwrap_or_else(|| overlap.default_ms.min(last));
+    let count = stops.len();
     html! {
         fieldset.stack id="overlap" {
             legend.label { "Keep the current secret working for" }
             div class={ "track k" (count) } {
-                @for (place, ms) in overlap.offered_ms.iter().enumerate() {
+                @for (place, ms) in stops.iter().enumerate() {
                     label {
                         input type="radio" name="overlap" id={ "w" (place) } value=(ms / 1000) checked[*ms == chosen]
                             autofocus[*ms == chosen] aria-label=(if *ms == 0 { "Now".to_owned() } else { say_duration(*ms) });
@@ -211,8 +215,11 @@ fn window(case: &Case) -> Markup {
                 div.lane { span { "New secret" } i {} }
                 div.lane { span { "Current …" (ui::last_four(hint)) } i.old {} }
             }
+            @if let Some((max, set_by)) = longest.filter(|(max, _)| *max < overlap.to_ms) {
+                p.small.muted { (icons::LOCK) " At most " (say_duration(max)) ": " (super::limits::whose(case.visit, set_by)) "." }
+            }
             div.when aria-live="polite" {
-                @for (place, ms) in overlap.offered_ms.iter().enumerate() {
+                @for (place, ms) in stops.iter().enumerate() {
                     @if *ms == 0 {
                         p class={ "p" (place) " bad" } { b { "The current secret stops at once." } " It served " (ui::count(last_hour, "request", "requests")) " in the last hour. Choose this only if it leaked." }
                     } @else {

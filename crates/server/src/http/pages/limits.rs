@@ -3,6 +3,7 @@
 
 use keyway_domain::id::MemberId;
 use keyway_domain::member::Member;
+use keyway_domain::rules::SetBy;
 use keyway_domain::scheme::{Expiry, Kind};
 use keyway_domain::time::{DAY_MS, Time};
 use maud::{Markup, html};
@@ -81,6 +82,14 @@ pub(crate) fn expiry(visit: &Visit, kind: &Kind) -> Result<Option<Time>, Problem
     }
 }
 
+/// Who set a rule, in a few words.
+pub(crate) fn whose(visit: &Visit, set_by: SetBy) -> String {
+    match set_by {
+        SetBy::Platform => format!("a rule of {}", visit.scheme().title),
+        SetBy::Account => "a rule of your account".to_owned(),
+    }
+}
+
 /// The choices of an expiry.
 pub(crate) fn expiry_fields(
     visit: &Visit,
@@ -91,7 +100,10 @@ pub(crate) fn expiry_fields(
     let Expiry::Optional { by_date, days_max } = kind.expiry else { return html! {} };
     let now = visit.now;
     let typed = visit.fields.given("expires").map(str::to_owned);
+    let limit = visit.standing().lifetime_days_max().map_or(i64::MAX, |(days, _)| days);
     let chosen = typed.unwrap_or_else(|| match before {
+        Before::Nothing if (30..90).contains(&limit) => "30".to_owned(),
+        Before::Nothing if limit < 30 => "date".to_owned(),
         Before::Nothing => "90".to_owned(),
         Before::Ends(None) => "never".to_owned(),
         Before::Ends(Some(_)) => "date".to_owned(),
@@ -103,6 +115,8 @@ pub(crate) fn expiry_fields(
             Before::Nothing => None,
         })
         .unwrap_or_default();
+    let rule = visit.standing().lifetime_days_max();
+    let days_max = rule.map_or(days_max, |(days, _)| days.min(days_max));
     let offered = EXPIRY_DAYS.iter().filter(|(days, _)| *days <= days_max);
     let problem = problems.of("expires_on").or_else(|| problems.of("expires"));
     html! {
@@ -117,7 +131,10 @@ pub(crate) fn expiry_fields(
                     }
                 }
                 label.chip { input type="radio" name="expires" value="date" id="exp-c" checked[chosen == "date"]; "Pick a date" }
-                label.chip { input type="radio" name="expires" value="never" checked[chosen == "never"]; "Never" }
+                @if rule.is_none() { label.chip { input type="radio" name="expires" value="never" checked[chosen == "never"]; "Never" } }
+            }
+            @if let Some((days, set_by)) = rule {
+                p.small.muted { (icons::LOCK) " Within " (days) " days after it was made: " (whose(visit, set_by)) "." }
             }
             div.field.date {
                 label for="expires_on" { "Date, UTC" }

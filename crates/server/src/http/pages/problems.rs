@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use http::StatusCode;
 use keyway_domain::actor::NotPermitted;
+use keyway_domain::rules::{Rule, SetBy};
 use keyway_store::DbError;
 use maud::{Markup, html};
 
@@ -22,6 +23,8 @@ pub(crate) enum Stop {
     NotFound,
     /// This member may not.
     Forbidden(String),
+    /// A rule asks every member for a second factor, and this one has none.
+    Factor,
     /// The form is not one of this session's pages.
     Forged,
     /// It is gone, for ever.
@@ -198,6 +201,7 @@ pub(crate) fn page(visit: &Visit, stop: Stop) -> Reply {
             "The link is wrong, or what it led to was deleted. Nothing was changed.",
         ),
         Stop::Forbidden(why) => whole(visit, StatusCode::FORBIDDEN, "You may not do this", &why),
+        Stop::Factor => needs_factor(visit),
         Stop::Forged => whole(
             visit,
             StatusCode::FORBIDDEN,
@@ -208,6 +212,24 @@ pub(crate) fn page(visit: &Visit, stop: Stop) -> Reply {
         Stop::Gone(why) => whole(visit, StatusCode::GONE, "This is gone", &why),
         Stop::Ours(why) => whole(visit, StatusCode::SERVICE_UNAVAILABLE, "This did not work", &why),
     }
+}
+
+/// A rule asks for a second factor: which, whose, and the way on.
+fn needs_factor(visit: &Visit) -> Reply {
+    let by = match visit.standing().second_factor() {
+        Some(SetBy::Platform) => &visit.scheme().title,
+        _ => "This account",
+    };
+    let body = html! {
+        section.card {
+            div.empty {
+                h1 { "Set up an authenticator app first" }
+                p { (by) " has set the rule “" (Rule::SecondFactor.label()) "”. You have none yet, so that nothing else is open to you." }
+                a.btn.primary href="/you/authenticator" { "Set it up" }
+            }
+        }
+    };
+    reply::html(StatusCode::FORBIDDEN, &layout::page(visit, "Authenticator needed", None, &body))
 }
 
 /// A credential was sent where none belongs.

@@ -12,7 +12,8 @@ use keyway_domain::scheme::Act;
 use super::visit::Visit;
 use super::{
     Answer, acts, alerts, asked_in, audit, bulk, codes, edit, ends, incident, key, keys, mailbox,
-    me, new_key, newcomers, replace, requests, reveal, settings, sign_in, team, webhooks,
+    me, new_key, newcomers, notices, replace, requests, reveal, security, settings, sign_in, team,
+    webhooks,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -43,6 +44,15 @@ pub struct Page {
     /// For whom.
     pub for_whom: For,
     pub(crate) handler: Handler,
+}
+
+impl Page {
+    /// Whether it is for members without an authenticator too, where a rule asks for one: what sets
+    /// it up, and the way out.
+    pub(crate) fn is_without_factor(&self) -> bool {
+        let open = ["/sign-out", "/you", "/you/authenticator", "/you/codes/{reveal}"];
+        self.for_whom == For::Anyone || open.contains(&self.path)
+    }
 }
 
 macro_rules! pages {
@@ -183,9 +193,10 @@ fn account_pages() -> Vec<Page> {
         POST "/settings/webhooks/{endpoint}/replay" Settlers => webhooks::replay;
         GET "/settings/webhooks/{endpoint}/{delivery}" Member => webhooks::delivery;
         POST "/settings/webhooks/{endpoint}/{delivery}/replay" Settlers => webhooks::replay_one;
-        GET "/settings/notices" Member => settings::notices;
-        GET "/settings/security" Member => settings::security;
-        POST "/settings/security" Settlers => settings::rename_account;
+        GET "/settings/notices" Member => notices::form;
+        POST "/settings/notices" Settlers => notices::submit;
+        GET "/settings/security" Member => security::form;
+        POST "/settings/security" Settlers => security::submit;
         GET "/you" Member => me::page;
         POST "/you/name" Member => me::rename;
         GET "/you/password" Member => me::password_form;

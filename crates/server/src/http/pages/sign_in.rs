@@ -1,12 +1,15 @@
 //! Signing in and out: a password, then a code where there is an authenticator. Whether somebody is
 //! there, nobody learns, neither by the answer nor by its time.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::limits::{DEVICE_MS, SESSION_MS};
 use keyway_domain::member::{Email, Member};
+use keyway_domain::rules::Standing;
 use keyway_secret::SecretText;
 use keyway_store::sessions::Stage;
 use keyway_store::{DbError, Tx, accounts, members, reveals, sessions as stored};
@@ -25,6 +28,7 @@ use super::visit::{Cookie, Signed, Visit, new_token};
 use super::{Answer, icons};
 use crate::app::SignUp;
 use crate::commands::proofs::{self, Lane, Tried, What};
+use crate::commands::rules;
 use crate::commands::sessions::{self, Start, device_digest, session_digest};
 use crate::http::{Call, Reply};
 
@@ -275,18 +279,26 @@ pub(crate) async fn begin(
         Stage::Password => asks_code(visit, next, kept),
         Stage::Whole => {
             let token = token.clone();
-            let account = account_of(visit, member).await?;
-            arrive(visit, Signed { session, member: member.clone(), account, token }).await
+            let (account, standing) = account_of(visit, member).await?;
+            let member = member.clone();
+            arrive(visit, Signed { session, member, account, standing, token }).await
         }
     };
     let reply = with_cookie(reply, &Cookie::Session.set(token.reveal(), SESSION_MS / 1000, secure));
     Ok(with_cookie(reply, &Cookie::Device.set(own.reveal(), DEVICE_MS / 1000, secure)))
 }
 
-async fn account_of(visit: &Visit, member: &Member) -> Result<accounts::Account, Trouble> {
-    let id = member.account;
-    let found = visit.app().db.read(move |tx| accounts::find(tx, id)).await?;
-    found.ok_or(Trouble::Stop(Stop::NotFound))
+/// A member's account, and the rules that hold in it.
+async fn account_of(
+    visit: &Visit,
+    member: &Member,
+) -> Result<(accounts::Account, Standing), Trouble> {
+    let (id, scheme) = (member.account, Arc::clone(&visit.app().platform.rules.scheme));
+    let read = visit.app().db.read(move |tx| {
+        let standing = rules::standing(tx, &scheme, id)?;
+        Ok::<_, DbError>(accounts::find(tx, id)?.map(|account| (account, standing)))
+    });
+    read.await?.ok_or(Trouble::Stop(Stop::NotFound))
 }
 
 /// Leads to the code; a draft is too long for a link, so the page is shown at once.
@@ -310,7 +322,7 @@ async fn arrive(visit: &Visit, signed: Signed) -> Reply {
     let mut fields = Fields::filled(draft.fields);
     fields.set("restored", "1");
     let call = Call {
-        app: std::sync::Arc::clone(visit.app()),
+        app: Arc::clone(visit.app()),
         method: Method::GET,
         uri: draft.path.parse().unwrap_or_default(),
         headers: visit.call.headers.clone(),
@@ -321,7 +333,7 @@ async fn arrive(visit: &Visit, signed: Signed) -> Reply {
         request_id: visit.call.request_id.clone(),
     };
     let restored = Visit {
-        call: std::sync::Arc::new(call),
+        call: Arc::new(call),
         fields,
         signed: Some(signed),
         ended: None,

@@ -9,6 +9,7 @@ use keyway_domain::Environment;
 use keyway_domain::actor::Actor;
 use keyway_domain::id::CredentialId;
 use keyway_domain::member::Member;
+use keyway_domain::rules::Standing;
 use keyway_domain::time::Time;
 use keyway_secret::{Entropy as _, OsEntropy, SecretText, signature_matches};
 use keyway_store::accounts::Account;
@@ -18,8 +19,8 @@ use keyway_store::{DbError, accounts, members};
 use super::SharedApp;
 use super::fields::Fields;
 use super::problems::Stop;
-use crate::commands::Moment;
 use crate::commands::sessions::{is_good, session_digest};
+use crate::commands::{Moment, rules};
 use crate::http::{Call, Reply};
 
 /// A session's last use is written down at most this often.
@@ -33,6 +34,8 @@ pub(crate) struct Signed {
     pub(crate) session: Session,
     pub(crate) member: Member,
     pub(crate) account: Account,
+    /// The account's own security rules, and the platform's.
+    pub(crate) standing: Standing,
     /// What the browser holds: the key of what only it may see again.
     pub(crate) token: SecretText,
 }
@@ -120,21 +123,24 @@ impl Visit {
         let app = Arc::clone(self.app());
         let digest = session_digest(&app.keys.browsers, token.reveal());
         let seals = app.platform.rules.seals.clone();
+        let scheme = Arc::clone(&app.platform.rules.scheme);
         let found = app
             .db
             .read(move |tx| {
                 let Some(session) = sessions::find(tx, &seals, &digest)? else { return Ok(None) };
                 let member = members::find(tx, &seals, session.account, session.member)?;
                 let account = accounts::find(tx, session.account)?;
-                Ok::<_, DbError>(member.zip(account).map(|(m, account)| (session, m, account)))
+                let standing = rules::standing(tx, &scheme, session.account)?;
+                let found = member.zip(account);
+                Ok::<_, DbError>(found.map(|(m, account)| (session, m, account, standing)))
             })
             .await?;
-        let Some((session, member, account)) = found else { return Ok(()) };
+        let Some((session, member, account, standing)) = found else { return Ok(()) };
         if !is_good(&session, self.now) || member.removed_at.is_some() {
             self.ended = Some(member);
             return Ok(());
         }
-        let signed = Signed { session, member, account, token };
+        let signed = Signed { session, member, account, standing, token };
         match signed.session.stage {
             Stage::Password => self.half = Some(signed),
             Stage::Whole => {
@@ -183,6 +189,13 @@ impl Visit {
 
     pub(crate) fn scheme(&self) -> &keyway_domain::scheme::Scheme {
         &self.call.app.platform.rules.scheme
+    }
+
+    /// The security rules that hold for who is signed in.
+    pub(crate) fn standing(&self) -> Standing {
+        let platform = self.scheme().rules;
+        let own = self.signed.as_ref().map(|signed| signed.standing.own);
+        Standing { platform, own: own.unwrap_or_default() }
     }
 
     pub(crate) fn is_post(&self) -> bool {
