@@ -139,15 +139,18 @@ pub(crate) async fn submit(visit: Visit) -> Answer {
 impl Case<'_> {
     async fn revoke(&self) -> Result<Reply, Trouble> {
         let fields = &self.visit.fields;
-        let shown = fields.text("count");
-        if shown.is_empty() || fields.text("typed").trim().replace(',', "") != shown {
-            let message = format!("Type {}, how many they are.", self.fitting.len());
-            return Err(Problems::field("typed", message).into());
-        }
+        let mut problems = Problems::none();
         let typed = fields.text("reason");
         let reason = REASONS.iter().find(|(word, _)| *word == typed).map(|(_, said)| *said);
         if reason.is_none() {
-            return Err(Problems::field("reason", "Say why: it stands in the history.").into());
+            problems.add("reason", "Say why: it stands in the history.");
+        }
+        let shown = fields.text("count");
+        if shown.is_empty() || fields.text("typed").trim().replace(',', "") != shown {
+            problems.add("typed", format!("Type {}, how many they are.", self.fitting.len()));
+        }
+        if !problems.is_empty() {
+            return Err(problems.into());
         }
         let account = self.visit.signed()?.account.id;
         let (which, to) =

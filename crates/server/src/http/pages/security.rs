@@ -125,7 +125,6 @@ fn rule_fields(visit: &Visit, standing: &Standing, may: bool, problems: &Problem
     let factor = "Whoever has no authenticator app can do nothing here but set one up.";
     let money = "What can move money is made and changed only with a list of addresses.";
     html! {
-        @if let Some(problem) = problems.of("second_factor") { div.body { span.err { (icons::WARN) (problem) } } }
         (switch(("second_factor", Rule::SecondFactor, factor), standing.second_factor(), (on("second_factor", standing.own.second_factor), may), scheme))
         (window_field(visit, standing, may, problems))
         (lifetime_field(visit, standing, may, problems))
