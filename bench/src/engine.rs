@@ -14,6 +14,7 @@ use keyway_server::clock::{Clock as _, SystemClock};
 use keyway_server::verify::{Asked, Engine, HeaderPairs};
 
 use crate::fill::Maker;
+use crate::logged;
 use crate::report::{Report, Row};
 use crate::stats::{
     best, count, median, nanoseconds, percentile, processor_time, say_nanoseconds, say_rate,
@@ -92,7 +93,7 @@ fn shuffle(values: &mut [String]) {
 }
 
 /// The headers of an ordinary request, and the credential in it.
-fn headers(authorization: &str) -> [(&'static str, &str); 5] {
+pub(crate) fn headers(authorization: &str) -> [(&'static str, &str); 5] {
     [
         ("host", "api.example.com"),
         ("user-agent", "example-node/4.2.0"),
@@ -151,6 +152,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
             });
         }
         map_headers(plan, &full, *size, report)?;
+        logged::measure(plan, &full, *size, report)?;
     }
     Ok(())
 }

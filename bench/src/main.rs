@@ -6,6 +6,7 @@ mod engine;
 mod environment;
 mod fill;
 mod load;
+mod logged;
 mod memory;
 mod over_http;
 mod pages;
