@@ -71,6 +71,9 @@ suite('airwallex', [
 
       await owner.act(credential, 'edit');
       await owner.grant({ Balances: 'None' });
+      await owner.prove({ password });
+      assert.equal(await owner.press(ACTS.edit.button), 422, 'what it takes away is seen first');
+      await owner.main.getByRole('checkbox', { name: WORDS.seen }).check();
       await owner.prove({ password: wrong(owner) });
       assert.equal(await owner.press(ACTS.edit.button), 401, 'edit');
       assert.ok(await works(world, key), 'the scope is what it was');

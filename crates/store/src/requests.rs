@@ -292,6 +292,8 @@ pub fn prune(
     limit: u32,
 ) -> Result<u64, DbError> {
     let id: Value = account.to_string().into();
+    // The count first, as who adds does: so that two nodes never wait for each other.
+    count_gone(tx, id.clone(), 0)?;
     let gone = tx.run(
         "DELETE FROM requests WHERE account_id = $1 AND place IN
              (SELECT place FROM requests WHERE account_id = $1 AND place < $2

@@ -135,7 +135,10 @@ pub(crate) fn section(loaded: &Loaded, hours: &[Hour], period: Period, now: Time
                 (legend(loaded, now))
                 (plot(&bars, period))
                 (table(&bars, period))
-                p { a.small href={ (loaded.path()) "/usage.csv" } { "Download as CSV" } }
+                p.row.small {
+                    a href={ "/requests?key=" (loaded.credential.id) } { "Single requests" }
+                    a href={ (loaded.path()) "/usage.csv" } { "Download as CSV" }
+                }
             }
         }
     }
