@@ -135,8 +135,11 @@ pub fn lock_live(tx: &mut Tx<'_>, account: AccountId) -> Result<(), DbError> {
     if tx.locking == Locking::None {
         return Ok(());
     }
+    // Counted there: what is locked need not be sent.
     let sql = format!(
-        "SELECT id FROM credentials WHERE account_id = $1 AND status = 'live' ORDER BY id {}",
+        "SELECT COUNT(*) FROM (
+             SELECT id FROM credentials WHERE account_id = $1 AND status = 'live' ORDER BY id {}
+         ) AS locked",
         tx.lock()
     );
     tx.each(&sql, &[account.to_string().into()], |_| Ok(()))
@@ -150,9 +153,13 @@ pub fn save_ended(tx: &mut Tx<'_>, rules: &Rules, ended: &[Credential]) -> Resul
         let id = credential.id.to_string();
         vec![id.into(), status.into(), at.into(), credential.version.into(), seal.as_slice().into()]
     });
-    let sql = "UPDATE credentials SET status = $2, status_at = $3, version = $4, seal = $5
-         WHERE id = $1";
-    tx.run_each(sql, &heads.collect::<Vec<Vec<Value>>>())?;
+    let update = (
+        "WITH ended (id, status, status_at, version, seal) AS (VALUES",
+        ") UPDATE credentials SET status = ended.status, status_at = ended.status_at,
+             version = ended.version, seal = ended.seal
+         FROM ended WHERE credentials.id = ended.id",
+    );
+    tx.run_over(update, heads.collect())?;
     let secrets = ended.iter().flat_map(|credential| {
         credential.secrets.iter().map(|secret| {
             let (state, at) = state(secret.state);
@@ -160,9 +167,12 @@ pub fn save_ended(tx: &mut Tx<'_>, rules: &Rules, ended: &[Credential]) -> Resul
             vec![id.into(), number.into(), state.into(), at.into()]
         })
     });
-    let sql = "UPDATE secrets SET state = $3, state_at = $4
-         WHERE credential_id = $1 AND number = $2";
-    tx.run_each(sql, &secrets.collect::<Vec<Vec<Value>>>())?;
+    let update = (
+        "WITH ended (id, number, state, state_at) AS (VALUES",
+        ") UPDATE secrets SET state = ended.state, state_at = ended.state_at
+         FROM ended WHERE secrets.credential_id = ended.id AND secrets.number = ended.number",
+    );
+    tx.run_over(update, secrets.collect())?;
     due::forget_plans(tx, ended)?;
     for credential in ended {
         tx.changed(Change::Credential(Box::new(credential.clone())));

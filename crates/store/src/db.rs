@@ -86,6 +86,27 @@ impl<'c> Tx<'c> {
         self.connection.run_each(sql, rows)
     }
 
+    /// Runs a statement over many rows of values at once: `before`, the rows, `after`. Where the rows
+    /// are a table of the statement's own, none of their values may be NULL, which has no type.
+    pub(crate) fn run_over(
+        &mut self,
+        (before, after): (&str, &str),
+        mut rows: Vec<Vec<Value>>,
+    ) -> Result<(), DbError> {
+        if rows.len() <= FEW {
+            let width = rows.first().map_or(0, Vec::len);
+            return self.run_each(&format!("{before} {} {after}", places(1, width)), &rows);
+        }
+        // Statements of a few lengths only, which are prepared once.
+        while !rows.is_empty() {
+            let length = LENGTHS.into_iter().find(|length| *length <= rows.len()).unwrap_or(1);
+            let width = rows.first().map_or(0, Vec::len);
+            let some: Vec<Value> = rows.drain(..length).flatten().collect();
+            self.run(&format!("{before} {} {after}", places(length, width)), &some)?;
+        }
+        Ok(())
+    }
+
     /// Reads rows, one at a time.
     pub(crate) fn each(
         &mut self,
@@ -163,6 +184,21 @@ impl<'c> Tx<'c> {
             Locking::Rows => "FOR NO KEY UPDATE SKIP LOCKED",
         }
     }
+}
+
+/// So few rows are sent one by one, with whatever is sent next.
+const FEW: usize = 16;
+/// Rows of one statement. Engines have a bound on its parameters.
+const LENGTHS: [usize; 3] = [256, 16, 1];
+
+/// The places of some rows of parameters: `($1, $2), ($3, $4)`.
+fn places(rows: usize, width: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> =
+            (1..=width).map(|column| format!("${}", row * width + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// How a database is opened.

@@ -95,7 +95,8 @@ pub(crate) fn replan(
 /// Forgets what was planned for credentials that have ended.
 pub(crate) fn forget_plans(tx: &mut Tx<'_>, ended: &[Credential]) -> Result<(), DbError> {
     let ids: Vec<Vec<Value>> = ended.iter().map(|of| vec![of.id.to_string().into()]).collect();
-    tx.run_each("DELETE FROM due WHERE credential_id = $1 AND told_at IS NULL", &ids)
+    let delete = ("DELETE FROM due WHERE told_at IS NULL AND credential_id IN (VALUES", ")");
+    tx.run_over(delete, ids)
 }
 
 /// Plans what the clock will do to credentials that were kept before there were plans. What has

@@ -13,15 +13,17 @@ use crate::value::{Columns, DbError, Value};
 
 /// Appends an event to its account's chain, and to what is still to be told.
 pub fn append(tx: &mut Tx<'_>, keys: &RowSealer, event: &Event) -> Result<(), DbError> {
-    append_all(tx, keys, event.account, std::slice::from_ref(event))
+    append_all(tx, keys, event.account, std::slice::from_ref(event), |_| true)
 }
 
-/// Appends events of one account, in their order.
+/// Appends events of one account, in their order; to what is still to be told, those that somebody
+/// hears of.
 pub fn append_all(
     tx: &mut Tx<'_>,
     keys: &RowSealer,
     account: AccountId,
     events: &[Event],
+    is_told: impl Fn(&Event) -> bool,
 ) -> Result<(), DbError> {
     let covered = events.iter().map(columns).collect::<Result<Vec<_>, _>>()?;
     let places = audit::next(tx, keys, account, &covered)?;
@@ -30,15 +32,11 @@ pub fn append_all(
         columns.iter().cloned().chain(place).collect()
     };
     let rows: Vec<Vec<Value>> = covered.iter().zip(&places).map(row).collect();
-    let sql = format!(
-        "INSERT INTO events ({}, account_id, seq, chain)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        audit::COVERED
-    );
-    tx.run_each(&sql, &rows)?;
-    let ids: Vec<Vec<Value>> =
-        events.iter().map(|event| vec![event.id.to_string().into()]).collect();
-    tx.run_each("INSERT INTO outbox (event_id) VALUES ($1)", &ids)
+    let insert = format!("INSERT INTO events ({}, account_id, seq, chain) VALUES", audit::COVERED);
+    tx.run_over((&insert, ""), rows)?;
+    let told = events.iter().filter(|event| is_told(event));
+    let ids: Vec<Vec<Value>> = told.map(|event| vec![event.id.to_string().into()]).collect();
+    tx.run_over(("INSERT INTO outbox (event_id) VALUES", ""), ids)
 }
 
 /// What the chain covers, in the order of `audit::COVERED`.

@@ -31,6 +31,8 @@ use crate::value::{Columns, DbError, Trouble, Value, ValueRef};
 const FEW: usize = 16;
 /// Statements that are sent before the first is answered.
 const UNDER_WAY_MAX: usize = 512;
+/// Rows that are taken from an answer at once.
+const ROWS_AT_ONCE: usize = 64;
 /// Prepared statements of one connection. There are some hundred texts.
 const STATEMENTS_KEPT: usize = 512;
 
@@ -284,10 +286,18 @@ impl Connection for Postgres {
         let rows = self.call(async |client| client.query_raw(&statement, values.iter()).await)?;
         let mut rows = Box::pin(rows);
         loop {
-            let next = self.call(async |_| rows.try_next().await)?;
-            match next {
-                Some(row) => each(&PostgresRow(&row))?,
-                None => return Ok(()),
+            // Some at once: entering the runtime for each costs more than reading it.
+            let some = self.call(async |_| {
+                let mut some = Vec::with_capacity(ROWS_AT_ONCE);
+                while some.len() < ROWS_AT_ONCE {
+                    let Some(row) = rows.try_next().await? else { break };
+                    some.push(row);
+                }
+                Ok(some)
+            })?;
+            some.iter().try_for_each(|row| each(&PostgresRow(row)))?;
+            if some.len() < ROWS_AT_ONCE {
+                return Ok(());
             }
         }
     }

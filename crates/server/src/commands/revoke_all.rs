@@ -9,7 +9,7 @@ use keyway_domain::id::{AccountId, CredentialId, MemberId};
 use keyway_domain::scheme::{Act, Scheme};
 use keyway_domain::time::Time;
 use keyway_store::usage::Seen;
-use keyway_store::{DbError, Rules, Tx, accounts, credentials, events, owners, usage};
+use keyway_store::{DbError, Rules, Tx, accounts, credentials, endpoints, events, owners, usage};
 use serde_json::json;
 
 use super::{Error, Moment};
@@ -141,6 +141,11 @@ pub fn revoke_all(
     let summary = Happened::new(Fact::RevokedTogether, json!({}), which.told(many));
     told.push(moment.event(account, account.to_string(), summary));
     credentials::save_ended(tx, rules, &ended)?;
-    events::append_all(tx, &moment.keys.audit, account, &told)?;
+    // One letter tells of all. Each by itself is news to programs alone: where there are none, it
+    // need not pass through the outbox, ten thousand times while nodes have better things to do.
+    let has_programs =
+        endpoints::list(tx, &rules.seals, account).map_or(true, |all| !all.is_empty());
+    let is_told = |event: &Event| has_programs || event.after.get(TOGETHER).is_none();
+    events::append_all(tx, &moment.keys.audit, account, &told, is_told)?;
     Ok(many)
 }

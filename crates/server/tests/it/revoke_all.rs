@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Keyway, bearer};
+use crate::receiver::Receiver;
 
 async fn made(keyway: &Keyway, account: &str, environment: &str) -> (String, String) {
     let made = keyway
@@ -47,6 +48,38 @@ async fn all_credentials_end_in_one_act_with_one_place_in_the_log_and_one_letter
     assert_eq!(rest["revoked"], 10);
     for (_, key) in &keys {
         bearer(keyway.api, "GET", "/mfi/invoices", key).await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn programs_hear_of_each_one_where_there_are_programs_and_nothing_waits_where_there_are_none()
+{
+    let keyway = Keyway::start("enterprise").await;
+    let (heard, unheard) = (keyway.account().await, keyway.account().await);
+    let receiver = Receiver::start().await;
+    let hook =
+        json!({ "environment": "live", "url": receiver.url(), "events": ["api_key.revoked"] });
+    keyway.post(&format!("/v1/accounts/{heard}/webhooks"), hook).await.expect(201);
+    let editor = keyway.database.editor();
+    let waiting = || editor.number("SELECT COUNT(*) FROM outbox");
+    for (account, each) in [(&heard, 20), (&unheard, 0)] {
+        for _ in 0..20 {
+            made(&keyway, account, "live").await;
+        }
+        keyway.work().await;
+        let before = waiting();
+        let path = format!("/v1/accounts/{account}/credentials/revoke-all");
+        assert_eq!(keyway.post(&path, json!({})).await.expect(200).json()["revoked"], 20);
+        assert_eq!(waiting() - before, each + 1, "one tells of all, and each by itself");
+        let revoked = "SELECT COUNT(*) FROM events WHERE kind = 'api_key.revoked' AND account_id";
+        assert_eq!(editor.number(&format!("{revoked} = '{account}'")), 20, "all in the chain");
+        keyway.send_webhooks().await;
+    }
+    let told = "SELECT COUNT(*) FROM deliveries";
+    assert_eq!(editor.number(told), 20);
+    for account in [&heard, &unheard] {
+        let whole = keyway.get(&format!("/v1/accounts/{account}/audit/verify")).await.expect(200);
+        assert_eq!(whole.json()["whole"], true);
     }
 }
 
