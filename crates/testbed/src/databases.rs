@@ -137,6 +137,11 @@ fn bytes(cell: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).filter_map(digits).collect()
 }
 
+/// Whether tests have their databases on a server.
+pub fn is_on_server() -> bool {
+    server().is_some()
+}
+
 #[expect(clippy::disallowed_methods, reason = "tests have no settings but this")]
 fn server() -> Option<String> {
     std::env::var(SERVER).ok()

@@ -10,7 +10,7 @@ mod proxy;
 #[cfg(test)]
 mod proxy_tests;
 
-pub use databases::Database;
+pub use databases::{Database, is_on_server};
 pub use editor::Editor;
 pub use port::free_port;
 pub use postgres::{Options, Postgres};

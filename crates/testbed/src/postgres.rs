@@ -1,9 +1,9 @@
 //! A PostgreSQL server of one's own, in a temporary folder. It ends with its owner, however that
 //! one ends: a shell script watches the owner and cleans up.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::os::unix::fs::{DirBuilderExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,7 @@ use crate::programs::{Programs, run};
 
 const ROLES: &str = include_str!("roles.sql");
 const DATABASE: &str = include_str!("database.sql");
+const ENCRYPTS: &str = "SHOW ssl";
 const FOLLOWED: &str = include_str!("followed.sql");
 const WATCH: &str = include_str!("watch.sh");
 /// The role that may do everything; only the server's own set-up needs it.
@@ -77,7 +78,7 @@ impl Postgres {
 
     fn boot(&self, options: Options) -> bool {
         let mut settings = format!(
-            "-c listen_addresses=127.0.0.1 -p {} -k {} -c max_connections=300",
+            "-c listen_addresses=127.0.0.1,127.0.0.2 -p {} -k {} -c max_connections=300",
             self.port,
             self.folder.display()
         );
@@ -138,6 +139,29 @@ impl Postgres {
     /// Restarts it as after a crash: it forgets every connection and reads its log again.
     pub fn crash_restart(&self) {
         run(self.control("restart").args(["-m", "immediate"]));
+    }
+
+    /// Shows a certificate to those who want one, from now on; also at 127.0.0.2.
+    pub fn encrypt(&self, certificate: &[u8], key: &[u8]) {
+        for (name, bytes) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            std::fs::write(&path, bytes).expect("the server's folder is writable");
+            // The server takes no key that others may read.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is ours");
+            if let Some(user) = self.programs.user {
+                chown(&path, Some(user.uid), Some(user.gid)).expect("root may give a file away");
+            }
+        }
+        let access = self.data().join("pg_hba.conf");
+        let known = std::fs::read_to_string(&access).expect("a server has one");
+        std::fs::write(&access, format!("host all all 127.0.0.2/32 trust\n{known}"))
+            .expect("the server's folder is writable");
+        self.psql_as(SUPERUSER, "postgres", "ALTER SYSTEM SET ssl = on");
+        run(&mut self.control("reload"));
+        // Each reading of the settings takes a moment.
+        while self.psql_as(SUPERUSER, "postgres", ENCRYPTS) != "on" {
+            std::thread::yield_now();
+        }
     }
 
     /// A server that follows this one, and takes writes once it is promoted.

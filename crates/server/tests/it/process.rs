@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use keyway_secret::{OsEntropy, RootKey};
-use keyway_testbed::{Database, Postgres, Proxy, free_port};
+use keyway_testbed::{Database, Editor, Postgres, Proxy, free_port};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, new_folder, send, until};
@@ -70,8 +70,46 @@ impl Deployment {
         database.admin(&format!("ALTER DATABASE {name} CONNECTION LIMIT {most}"));
     }
 
+    /// The same database, for nodes of another role.
+    pub(crate) fn with_role(mut self, role: &str) -> Self {
+        let (_, rest) = self.url.split_once('@').expect("an address has a user");
+        self.url = format!("postgres://{role}@{rest}");
+        self
+    }
+
+    /// Somebody who edits the database behind the nodes' back.
+    pub(crate) fn editor(&self) -> Editor {
+        self.database.as_ref().expect("on the server of all tests").editor()
+    }
+
+    /// A deployment of the same root key on a file, with keys in it.
+    pub(crate) async fn file_with_keys(&self, keys: usize) -> OnFile {
+        let data = self.folder.join("file").display().to_string();
+        let run = |arguments: &[&str]| {
+            let output = self.keyway(&[arguments, &["--json", "--data", &data]].concat());
+            assert!(output.status.success(), "{}", said(&output));
+            serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+        };
+        let folder = self.folder.join("on-file");
+        let (listen, scheme) = (["--listen", "127.0.0.1:0"], ["--scheme", "enterprise"]);
+        let inside = ["--internal-listen", "127.0.0.1:0", "--data", &data];
+        let log = File::create(&folder).expect("a file for the log");
+        let serve = [&["serve", "--json"][..], &listen, &scheme, &inside].concat();
+        let mut server = self.command(&serve).stdout(log).spawn().expect("the binary runs");
+        until(async || std::fs::read(&folder).is_ok_and(|said| said.ends_with(b"\n"))).await;
+        let made = run(&["accounts", "create", "--name", "Toko"]);
+        let account = made["id"].as_str().expect("an id");
+        let create =
+            ["credentials", "create", "--account", account, "--kind", "key", "--name", "K"];
+        let what = ["--environment", "live", "--grant", "everything"];
+        let shown = |made: Value| made["secret"]["key"].as_str().expect("a key").to_owned();
+        let keys = (0..keys).map(|_| shown(run(&[&create[..], &what[..]].concat()))).collect();
+        server.kill().and_then(|()| server.wait()).expect("it runs until here");
+        OnFile { data, keys }
+    }
+
     /// The same database, by way of a port of this machine.
-    fn url_by(&self, port: u16) -> String {
+    pub(crate) fn url_by(&self, port: u16) -> String {
         self.url.replace(&self.server().to_string(), &format!("127.0.0.1:{port}"))
     }
 
@@ -80,7 +118,7 @@ impl Deployment {
         self.command(arguments).output().expect("the binary runs")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         // It must not outlive the test.
         command.arg("--pdeathsig=KILL").arg(env!("CARGO_BIN_EXE_keyway")).args(arguments);
@@ -142,6 +180,18 @@ impl Deployment {
     }
 }
 
+/// A deployment on a file.
+pub(crate) struct OnFile {
+    pub(crate) data: String,
+    pub(crate) keys: Vec<String>,
+}
+
+impl OnFile {
+    pub(crate) fn editor(&self) -> Editor {
+        Database::in_a_file(Path::new(&self.data)).editor()
+    }
+}
+
 /// What a command said of a trouble.
 pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -198,6 +248,18 @@ impl Node {
     /// What it has written to its log, and said.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Waits until it has ended by itself; what it said.
+    pub(crate) async fn until_it_ends(mut self) -> String {
+        let ended = std::cell::Cell::new(false);
+        let child = std::cell::RefCell::new(&mut self.child);
+        until(async || {
+            ended.set(!matches!(child.borrow_mut().try_wait(), Ok(None)));
+            ended.get()
+        })
+        .await;
+        self.log()
     }
 
     /// Whether the process runs.

@@ -8,4 +8,5 @@ mod pages;
 mod people;
 mod requests;
 mod scopes;
+mod tls;
 mod transfer;
