@@ -22,7 +22,9 @@ use keyway_domain::verdict::Reason;
 use keyway_secret::{Entropy, Keyring, OsEntropy, RootKey};
 use keyway_store::accounts::{self, Account, OPERATOR};
 use keyway_store::transfer::UNFINISHED;
-use keyway_store::{Change, Db, DbError, Position, Rules, credentials, due, requests, settings};
+use keyway_store::{
+    Change, Db, DbError, Position, Rules, credentials, due, leases, requests, settings,
+};
 use tokio::sync::Notify;
 
 use following::Following;
@@ -140,6 +142,20 @@ pub enum OpenError {
     /// A move that was not finished.
     #[error("a deployment is being moved to this database; finish it with `keyway import --from`")]
     Unfinished,
+    /// Other terms than those of the nodes there are.
+    #[error(
+        "the node `{node}` runs with --lease-ms {lease_ms} and --grace-ms {grace_ms}: nodes wait for \
+         each other by them, so they are the same on all; start this one with those, or stop the \
+         others first"
+    )]
+    OtherTerms {
+        /// What people call the other node.
+        node: String,
+        /// How long its lease lasts.
+        lease_ms: i64,
+        /// How long it answers beyond that.
+        grace_ms: i64,
+    },
     /// Another scheme.
     #[error(
         "this database serves the scheme `{found}`, not `{wanted}`; use `--scheme {found}` or \
@@ -231,7 +247,7 @@ impl App {
         app.denied.look(&app.keys.rows);
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
         let applied = app.load(known).await?;
-        app.join(terms, node_name, applied)?;
+        app.join(terms, node_name, applied).await?;
         app.platform.engine.set_ready();
         app.operator.engine.set_ready();
         catch_up(&app).await?;
@@ -292,13 +308,17 @@ impl App {
     }
 
     /// Becomes a node, where there may be others.
-    fn join(
+    async fn join(
         self: &Arc<Self>,
         terms: Terms,
         name: String,
         applied: Position,
-    ) -> Result<(), DbError> {
+    ) -> Result<(), OpenError> {
         let Some(target) = self.db.target().cloned() else { return Ok(()) };
+        if let Some(other) = self.db.read(move |tx| leases::other_terms(tx, terms)).await? {
+            let (lease_ms, grace_ms) = (other.lease.ttl_ms, other.lease.grace_ms);
+            return Err(OpenError::OtherTerms { node: other.name, lease_ms, grace_ms });
+        }
         let node = u128::from_str_radix(&self.node, 16).unwrap_or(0);
         let start = Start { target, node: NodeId(node), name, terms, applied };
         let node = Node::start(self, start)?;

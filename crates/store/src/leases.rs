@@ -3,7 +3,7 @@
 //! Only on a server, where there are many nodes. What a node writes here stands only while its place
 //! in the log is in this database's history: after a restore it writes nothing, and sees so.
 
-use keyway_coherence::{Lease, NodeId, Position};
+use keyway_coherence::{Lease, NodeId, Position, Terms};
 use keyway_domain::time::Time;
 
 use crate::db::Tx;
@@ -161,6 +161,18 @@ pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Kept>, DbError> {
         &[],
         read,
     )
+}
+
+/// A node that is alive and holds its lease by other terms than these, if there is one. After a
+/// fail-over that lost leases, a node waits for those by its own terms alone.
+pub fn other_terms(tx: &mut Tx<'_>, terms: Terms) -> Result<Option<Kept>, DbError> {
+    let now = database_time(tx)?;
+    let is_other = |kept: &Kept| {
+        let Lease { ttl_ms, grace_ms, .. } = kept.lease;
+        let is_alive = now.0 - kept.renewed_at.0 <= ttl_ms.saturating_add(grace_ms);
+        is_alive && (ttl_ms, grace_ms) != (terms.ttl_ms(), terms.grace_ms())
+    };
+    Ok(all(tx)?.into_iter().find(is_other))
 }
 
 /// Every lease, with the server's timeline, in one statement: it changes when a standby takes over,

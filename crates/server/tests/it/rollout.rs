@@ -86,3 +86,17 @@ async fn nodes_go_on_while_the_schema_takes_a_step_and_those_it_is_not_for_are_r
     assert!(log.contains("made by a newer Keyway"), "{log}");
     operator.key(&one).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_of_other_terms_do_not_start_beside_each_other() {
+    let Some(deployment) = Deployment::start() else { return };
+    let (one, _before_one) = deployment.node("one", &[]).await;
+    let port = deployment.server().port();
+    for (name, terms) in [("lease", ["--lease-ms", "3000"]), ("grace", ["--grace-ms", "500"])] {
+        let log = deployment.launch(name, port, &terms).until_it_ends().await;
+        assert!(log.contains("`one` runs with --lease-ms 2000 and --grace-ms 0"), "{log}");
+    }
+    assert!(one.stop().await);
+    let (changed, _before_changed) = deployment.node("changed", &["--lease-ms", "3000"]).await;
+    assert!(deployment.status(&changed).await.0);
+}
