@@ -1,6 +1,7 @@
 // A running `keyway demo`: its process and the one JSON line that it prints.
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
@@ -12,8 +13,32 @@ const STOP_SECONDS = 20;
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill()));
 
+/** A database of a demo's own, on the server that KEYWAY_TEST_POSTGRES names. */
+class Database {
+  #name = `keyway_demo_${randomBytes(8).toString('hex')}`;
+
+  constructor(keyway) {
+    this.#ask(`CREATE DATABASE ${this.#name}`);
+    execFileSync(keyway, ['migrate', '--database', this.url], { stdio: 'pipe' });
+  }
+
+  get url() {
+    return `${process.env.KEYWAY_TEST_POSTGRES}/${this.#name}`;
+  }
+
+  remove() {
+    this.#ask(`DROP DATABASE ${this.#name} WITH (FORCE)`);
+  }
+
+  #ask(sql) {
+    const postgres = `${process.env.KEYWAY_TEST_POSTGRES}/postgres`;
+    execFileSync('psql', ['-X', '-q', '-d', postgres, '-c', sql], { stdio: 'pipe' });
+  }
+}
+
 export class Demo {
   #child;
+  #database;
   #log;
   #codes = new Map();
 
@@ -21,7 +46,9 @@ export class Demo {
   static async start(scheme) {
     const binary = process.env.KEYWAY_BIN;
     if (!binary) throw new Error('KEYWAY_BIN names no binary: start the tests with tests/dashboard/run');
-    const child = spawn(binary, ['demo', '--scheme', scheme, '--json', '--port', '0'], {
+    const database = process.env.KEYWAY_TEST_POSTGRES && new Database(binary);
+    const where = database ? ['--database', database.url] : [];
+    const child = spawn(binary, ['demo', '--scheme', scheme, '--json', '--port', '0', ...where], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(child);
@@ -39,13 +66,14 @@ export class Demo {
     const facts = JSON.parse(await Promise.race([line, ended]));
     clearTimeout(slow);
     ended.catch(() => {});
-    return new Demo(scheme, facts, child, said);
+    return new Demo(scheme, facts, child, said, database);
   }
 
-  constructor(scheme, facts, child, log) {
+  constructor(scheme, facts, child, log, database) {
     this.scheme = scheme;
     this.facts = facts;
     this.#child = child;
+    this.#database = database;
     this.#log = log;
     this.dashboard = new URL(facts.dashboard_url);
     this.api = facts.sample_api_url;
@@ -83,6 +111,7 @@ export class Demo {
       clearTimeout(slow);
     }
     running.delete(child);
+    this.#database?.remove();
     if (child.exitCode !== 0) throw new Error(`the demo ended with ${child.exitCode}:\n${this.#log()}`);
   }
 }

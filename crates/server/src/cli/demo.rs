@@ -20,17 +20,18 @@ use keyway_domain::scheme::{Kind, KindGrant, Presented, Scheme, SignedValues};
 use keyway_guard::GuardLayer;
 use keyway_payments::{Payments, router};
 use keyway_secret::{Entropy as _, OsEntropy, RootKey, SecretText, hmac_sha256_hex};
-use keyway_store::{Db, Options};
+use keyway_store::{Db, Options, Target};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::Failure;
+use super::database::clock;
 use super::output::Output;
-use super::serve::Serving;
+use super::serve::{Serving, leave};
 use crate::app::{App, Opening, SignUp, Site};
 use crate::authenticator;
-use crate::clock::SystemClock;
+use crate::clock::Clock;
 use crate::http::Door;
 use crate::http::gate::Gate;
 use crate::http::serve::{management, stop_signal};
@@ -52,6 +53,22 @@ pub(crate) struct Args {
     /// Judge the sample API's requests over HTTP (`POST /v1/verify`) instead of in this process.
     #[arg(long)]
     remote: bool,
+    /// A PostgreSQL database, empty and migrated, in place of a file: for tests. It stays.
+    #[arg(long, value_name = "URL", hide = true)]
+    database: Option<String>,
+}
+
+impl Args {
+    /// The database, and the clock to judge by.
+    async fn open(&self, folder: &Temporary) -> Result<(Db, Arc<dyn Clock>), Failure> {
+        let options = Options::default();
+        let db = match &self.database {
+            None => Db::open(&folder.0.join("keyway.db"), &options)?,
+            Some(url) => Db::connect(&Arc::new(Target::parse(url, None, None)?), &options)?,
+        };
+        let clock = clock(&db).await?;
+        Ok((db, clock))
+    }
 }
 
 /// A folder that is removed when the demo ends.
@@ -82,10 +99,11 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     // Before anything can be left behind.
     let asked_to_stop = stop_signal()?;
     let folder = Temporary::new()?;
+    let (db, clock) = args.open(&folder).await?;
     let opening = Opening {
         scheme: schemes::load(&args.scheme)?,
         root: RootKey::generate(&mut OsEntropy),
-        clock: Arc::new(SystemClock),
+        clock,
         terms: Terms::default(),
         node_name: String::new(),
         site: Site {
@@ -99,7 +117,6 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         },
         starting: Arc::default(),
     };
-    let db = Db::open(&folder.0.join("keyway.db"), &Options::default())?;
     let app = App::open(db, opening).await?;
     let (stopping, stop) = watch::channel(false);
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -139,6 +156,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     asked_to_stop.await;
     stopping.send(true)?;
     serving.finished().await;
+    leave(&app).await;
     Ok(())
 }
 

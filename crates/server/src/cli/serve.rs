@@ -337,7 +337,7 @@ async fn say(app: &Arc<App>, args: &Args, serving: &Serving, output: &Output) {
 }
 
 /// Gives the lease back, so that no change waits for this process.
-async fn leave(app: &Arc<App>) {
+pub(crate) async fn leave(app: &Arc<App>) {
     if let Some(node) = app.coherence.get().cloned() {
         let left = tokio::task::spawn_blocking(move || node.stop()).await;
         if let Err(error) = left {
