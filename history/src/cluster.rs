@@ -9,9 +9,9 @@ use keyway_testbed::{Postgres, Proxy};
 use serde_json::{Value, json};
 
 use crate::node::{Node, Setting, run};
-use crate::plan::Plan;
+use crate::plan::{Plan, Scenario};
 use crate::wire::request;
-use crate::{Failure, clock};
+use crate::{Failure, clock, clocks};
 
 const SCHEME: &str = include_str!("../scheme.toml");
 const CHANGES: &str = include_str!("changes.sql");
@@ -41,7 +41,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts all of it.
-    pub(crate) async fn start(plan: &Plan) -> Result<Self, Failure> {
+    pub(crate) async fn start(plan: &Plan, scenario: Scenario) -> Result<Self, Failure> {
         let name = format!("keyway-history-{}-{}", std::process::id(), clock::now());
         let folder = Folder(std::env::temp_dir().join(name));
         std::fs::create_dir_all(&folder.0)?;
@@ -56,8 +56,9 @@ impl Cluster {
             let url = postgres.url(DATABASE);
             run(&setting, &["migrate", "--database", &url])?;
         }
-        let nodes = make_nodes(plan, &folder.0, postgres.as_ref()).await?;
-        for node in &nodes {
+        let mut nodes = make_nodes(plan, &folder.0, postgres.as_ref()).await?;
+        for (place, node) in nodes.iter_mut().enumerate() {
+            node.clock = (scenario == Scenario::Clocks).then(|| clocks::wrong(place));
             node.start(&setting)?;
             node.ready().await?;
         }

@@ -57,7 +57,7 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
             report.at_most_ms(what, FAULTS_P99_MS, percentile(&elsewhere, 990));
             silence(&mut report, world, &breaks);
         }
-        Scenario::Crashes | Scenario::Create | Scenario::Bulk => {}
+        Scenario::Crashes | Scenario::Create | Scenario::Bulk | Scenario::Clocks => {}
     }
     report.times("revocations", &ends);
     let mut whole: Vec<u64> = lock(&world.journal.secrets)

@@ -9,6 +9,7 @@ mod check;
 #[cfg(test)]
 mod check_tests;
 mod clock;
+mod clocks;
 mod cluster;
 mod create;
 mod faults;
@@ -68,7 +69,7 @@ fn run(plan: &Plan) -> Result<bool, Failure> {
 }
 
 async fn one(plan: &Plan, scenario: Scenario) -> Result<Report, Failure> {
-    let cluster = Cluster::start(plan).await?;
+    let cluster = Cluster::start(plan, scenario).await?;
     let accounts = cluster.accounts(8 + 2 * plan.revokes / CREDENTIALS_PER_ACCOUNT).await?;
     let world = World::new(cluster, accounts);
     let played = play(plan, scenario, &world).await;
@@ -83,6 +84,7 @@ async fn play(plan: &Plan, scenario: Scenario, world: &Arc<World>) -> Result<Rep
         }
         Scenario::Create => create::keys(world, plan).await,
         Scenario::Bulk => bulk = Some(bulk::run(world, plan).await?),
+        Scenario::Clocks => return clocks::run(world, plan).await,
     }
     // Nodes without the protocol need not agree in the end either.
     let audit =

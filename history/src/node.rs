@@ -37,6 +37,8 @@ pub(crate) struct Node {
     /// Between it and the database, unless it keeps its own.
     pub(crate) proxy: Option<Proxy>,
     pub(crate) folder: PathBuf,
+    /// How its machine's clocks are wrong, if they are.
+    pub(crate) clock: Option<String>,
     arguments: Vec<String>,
     database: Option<String>,
     child: Mutex<Option<Child>>,
@@ -54,7 +56,8 @@ impl Node {
             inside.to_string(),
         ];
         let (public, inside) = (Line::new(public), Line::new(inside));
-        Self { public, inside, proxy, folder, arguments, database, child: Mutex::default() }
+        let child = Mutex::default();
+        Self { public, inside, proxy, folder, clock: None, arguments, database, child }
     }
 
     /// Starts the process; it does not wait until it serves.
@@ -71,6 +74,9 @@ impl Node {
         }
         if let Some(mode) = &setting.unsafe_mode {
             command.env("KEYWAY_UNSAFE_COHERENCE", mode);
+        }
+        if let Some(clock) = &self.clock {
+            command.env("KEYWAY_UNSAFE_CLOCK", clock);
         }
         command.env("KEYWAY_ROOT_KEY", &setting.root_key);
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);

@@ -41,6 +41,8 @@ pub(crate) enum Scenario {
     Create,
     /// All of an account end at once.
     Bulk,
+    /// The clocks of the nodes are wrong.
+    Clocks,
 }
 
 /// What is made wrong on purpose, so that the checker is known to see it.
@@ -54,12 +56,13 @@ pub(crate) enum Control {
     Unsafe(&'static str),
 }
 
-const SCENARIOS: [(&str, Scenario); 5] = [
+const SCENARIOS: [(&str, Scenario); 6] = [
     ("plain", Scenario::Plain),
     ("faults", Scenario::Faults),
     ("dbcrash", Scenario::Crashes),
     ("create", Scenario::Create),
     ("bulk", Scenario::Bulk),
+    ("clocks", Scenario::Clocks),
 ];
 
 const CONTROLS: [(&str, Control); 4] = [
@@ -71,7 +74,7 @@ const CONTROLS: [(&str, Control); 4] = [
 
 pub(crate) const USAGE: &str = "\
 Usage: history/run [OPTION…]
-  --scenario NAME       plain, faults, dbcrash, create or bulk; repeat it (default: plain)
+  --scenario NAME       plain, faults, dbcrash, create, bulk or clocks; repeat it (default: plain)
   --nodes N             nodes on one PostgreSQL (default: 3)
   --sqlite              one node on its own file instead
   --revokes N           revocations, or creations, or credentials of the account (default: 10000)

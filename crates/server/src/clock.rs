@@ -1,5 +1,7 @@
 //! The one place that reads the machine's clocks.
 
+mod skew;
+
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,7 +29,8 @@ impl Clock for SystemClock {
     fn now(&self) -> Time {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         // A clock before 1970 is broken; treating it as 1970 expires nothing early.
-        Time(since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+        let ms = since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        skew::wall(Time(ms))
     }
 }
 
@@ -35,7 +38,7 @@ impl Clock for SystemClock {
 pub fn boot() -> Boot {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    Boot(seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0))
+    skew::boot(Boot(seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)))
 }
 
 /// The database's clock, carried on by the machine's own between two looks at it: all nodes judge
