@@ -3,6 +3,10 @@
 local question = os.getenv("KEYWAY_QUESTION")
 local timeout_ms = 3000
 
+if not question or not question:match("^http://") then
+    error("KEYWAY_QUESTION is not set to an http:// address")
+end
+
 -- Headers of the connection to the client, which are not for another one.
 local own = {
     ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["host"] = true,
@@ -57,5 +61,14 @@ core.register_action("keyway", { "http-req" }, function(txn)
             txn.http:req_set_header(name, values[0])
         end
     end
+    -- What did not fit is left out without a word: look.
+    local set = txn.http:req_get_headers()
+    for name, values in pairs(answer.headers) do
+        if name:sub(1, 9) == "x-keyway-" and (not set[name] or set[name][0] ~= values[0]) then
+            refuse(txn, 503, { ["retry-after"] = { "1" }, ["content-type"] = { "application/json" } }, unavailable)
+            return
+        end
+    end
     txn:set_var("txn.keyway_request_id", answer.headers["request-id"][0])
+    txn:set_var("txn.keyway_allowed", "yes")
 end, 0)

@@ -1,5 +1,6 @@
 """Real gateways, each with its configuration of `deploy/` as it stands; only addresses change."""
 
+import getpass
 import os
 import shutil
 import socket
@@ -36,7 +37,9 @@ def nginx(program: str):
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         inside = inside.replace("http {\n", f"http {{\n    access_log off;\n{paths}", 1)
-        wrapped.write_text(f"pid {folder}/nginx.pid;\n{inside}")
+        # Started by root, it would give up the right to write into this folder.
+        user = f"user {getpass.getuser()};\n" if os.geteuid() == 0 else ""
+        wrapped.write_text(f"{user}pid {folder}/nginx.pid;\n{inside}")
         return [program, "-p", str(folder), "-c", str(wrapped), "-e", "stderr", "-g", "daemon off;"]
 
     return command
@@ -77,8 +80,9 @@ def envoy(folder: Path, configuration: str) -> list[str]:
 class Gateway:
     """A gateway's process, stopped when the block ends."""
 
-    def __init__(self, name: str, keyway, api, folder: Path) -> None:
+    def __init__(self, name: str, keyway, api, folder: Path, signed: bool = False) -> None:
         self.name = name
+        self.ready = (400, 401)
         self.port = free_port()
         source, command = GATEWAYS[name]
         self._folder = folder
@@ -95,6 +99,10 @@ class Gateway:
                 # Envoy writes an address in two parts.
                 for before in (":", "port_value: "):
                     text = text.replace(f"{before}{shipped}", f"{before}{actual}")
+            if signed:
+                # What a configuration says to take in for signed requests.
+                text = text.replace("# forwardBody", "forwardBody")
+                text = text.replace("# maxBodySize", "maxBodySize")
             file.write_text(text)
         self._command = command(folder)
 
@@ -120,7 +128,7 @@ class Gateway:
     def _decides(self) -> bool:
         """Whether it refuses a request without a credential: some listen before they can."""
         try:
-            return exchange(self.port, request("GET", "/")).status in (400, 401)
+            return exchange(self.port, request("GET", "/")).status in self.ready
         except OSError:
             return False
 

@@ -37,3 +37,19 @@ def during(port: int, sent: bytes) -> int | None:
         return exchange(port, sent, seconds=6).status
     except TimeoutError:
         return None
+
+
+def test_an_action_that_fails_lets_nothing_through(api, tmp_path):
+    """HAProxy passes over an action that ends in an error."""
+    with Keyway("enterprise") as keyway:
+        key = keyway.create(grant={"invoices": ["read"]})
+        gateway = Gateway("haproxy", keyway, api, tmp_path)
+        script = tmp_path / "keyway.lua"
+        asks = "local answer = core.httpclient()"
+        assert asks in script.read_text()
+        script.write_text(script.read_text().replace(asks, "error('as a mistake would')\n" + asks))
+        gateway.ready = (503,)
+        with gateway:
+            for sent in (request("GET", "/mfi/invoices"), request("GET", "/mfi/invoices", [bearer(key)])):
+                assert exchange(gateway.port, sent).status == 503
+        assert api.seen == []

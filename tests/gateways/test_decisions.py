@@ -38,6 +38,22 @@ def test_an_allowed_request_reaches_the_api_with_its_identity(call, api, keyway,
     assert seen.header("x-keyway-scope") == "invoices:read"
 
 
+@pytest.mark.parametrize("size", [15_000, 64_000, 300_000])
+def test_a_large_request_has_its_whole_identity(call, api, keyway, size):
+    """The longest name, a long list of scopes, and a body that fills what a gateway reads at once."""
+    resources = ["invoices", "payment-links", "clients", "payouts", "disbursements", "webhooks"]
+    grant = {resource: ["read", "write"] for resource in resources}
+    key = keyway.create(name="☕" * 100, grant=grant)
+    padding = ("X-Padding", "p" * 3_000)
+    answer = call("POST", "/mfi/invoices", [bearer(key), padding], b"b" * size)
+    assert answer.status == 200, answer
+    seen = api.only()
+    assert len(seen.body) == size
+    for name in IDENTITY:
+        assert len(seen.all(f"x-keyway-{name}")) == 1, name
+    assert len(seen.header("x-keyway-scope").split()) == 12
+
+
 def test_the_credential_goes_no_further(call, api, reader):
     call("GET", "/mfi/invoices", [bearer(reader)])
     seen = api.only()

@@ -39,7 +39,7 @@ def keyway():
 @pytest.mark.parametrize("name", ["traefik", "envoy-http", "envoy-grpc"])
 def test_a_signature_that_covers_the_body(name, keyway, api, tmp_path):
     pair = keyway.credential("signing")
-    with Gateway(name, keyway, api, tmp_path) as gateway:
+    with Gateway(name, keyway, api, tmp_path, signed=True) as gateway:
         headers = signed(pair, "POST", PATH, BODY)
         sent = request("POST", PATH, headers, BODY)
         assert exchange(gateway.port, sent, "POST").status == 200

@@ -16,7 +16,7 @@ pub use in_process::InProcess;
 pub use present::{HeaderPairs, Headers, One};
 pub use request_id::{Decision, RequestId};
 pub(crate) use signature::{encode as encode_signature, sealing_place};
-pub use token::AccessToken;
+pub use token::{AccessToken, FoundToken};
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -55,6 +55,8 @@ pub struct Engine {
     salts: Salts,
     /// Access tokens that were revoked.
     ended_tokens: EndedTokens,
+    /// Tells the scheme's list of resources from another.
+    resources_mark: [u8; token::MARK_BYTES],
     /// Grants that were answered, by names.
     grants: ArcSwap<HashMap<Grant, Arc<GrantNames>>>,
     /// Text that every secret of the scheme starts with, to find one where it does not belong.
@@ -145,6 +147,7 @@ impl Engine {
             usage: Usage::new(),
             salts: Salts::new(),
             ended_tokens: EndedTokens::default(),
+            resources_mark: token::resources_mark(&keys, &scheme),
             grants: ArcSwap::default(),
             secret_prefixes,
             imported: AtomicBool::new(false),
@@ -368,7 +371,11 @@ impl Engine {
 
     /// Whether text holds something that looks like a secret of this scheme.
     pub fn holds_secret(&self, text: &str) -> bool {
+        let has_tokens = self.scheme.login.is_some() || self.scheme.oauth.is_some();
         let plain = |text: &str| {
+            if has_tokens && token::is_in(text) {
+                return true;
+            }
             self.secret_prefixes.iter().any(|prefix| {
                 // Most paths are too short to hold one.
                 text.len() >= prefix.len() + SECRET_CHARS_MIN

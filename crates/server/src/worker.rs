@@ -69,6 +69,8 @@ const SHARED_BATCH_ROWS: usize = 40;
 
 /// An ended session is remembered so long, so that a page can say whose it was.
 const SESSIONS_KEPT_MS: i64 = DAY_MS;
+/// Revoked tokens are remembered so long after their time: a clock may go back.
+const TOKENS_KEPT_MS: i64 = DAY_MS;
 /// A link that is good no longer is remembered so long.
 const LINKS_KEPT_MS: i64 = 30 * DAY_MS;
 /// Entries of the change log are remembered so long.
@@ -284,14 +286,14 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             links::prune(tx, now.plus_ms(-LINKS_KEPT_MS))?;
             messages::prune(tx, now.plus_ms(-LETTERS_KEPT_DAYS * DAY_MS))?;
             kept_alerts::prune(tx, now.plus_ms(-ALERTS_KEPT_MS))?;
-            tokens::prune(tx, now)?;
+            tokens::prune(tx, now.plus_ms(-TOKENS_KEPT_MS))?;
             reveals::prune(tx, now)
         })
         .await?;
     forget_changes(app, now).await?;
     let before = now.plus_ms(-ENDED_REMEMBERED_DAYS * DAY_MS);
     app.platform.engine.index.forget_ended(before);
-    app.platform.engine.forget_ended_tokens(now);
+    app.platform.engine.forget_ended_tokens(now.plus_ms(-TOKENS_KEPT_MS));
     alerts::close_quiet(app).await?;
     timekeeper::wake_idle(app).await?;
     forget_deliveries(app, now).await?;

@@ -156,6 +156,7 @@ fn is_known(entry: &changes::Entry) -> bool {
     CredentialId::parse(&entry.subject).is_some()
         || AccountId::parse(&entry.subject).is_some()
         || entry.range().is_some()
+        || entry.token().is_some()
 }
 
 fn apply(

@@ -11,7 +11,6 @@ use keyway_domain::credential::Credential;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_store::Change;
 use keyway_store::accounts::Account;
-use keyway_store::tokens::EndedToken;
 
 /// Changes are remembered so long.
 const KEPT: Duration = Duration::from_hours(24);
@@ -23,7 +22,6 @@ const KEPT_MAX: usize = 100_000;
 pub(super) struct Recent {
     credentials: HashMap<CredentialId, (Boot, Box<Credential>)>,
     accounts: HashMap<AccountId, Account>,
-    tokens: Vec<EndedToken>,
     order: VecDeque<(Boot, CredentialId)>,
 }
 
@@ -33,12 +31,8 @@ impl Recent {
             Change::Account(account) => {
                 self.accounts.insert(account.id, account);
             }
-            Change::Token(token) => {
-                if self.tokens.len() == KEPT_MAX {
-                    self.tokens.drain(..KEPT_MAX / 2);
-                }
-                self.tokens.push(token);
-            }
+            // The engine keeps them itself, until they would have ended.
+            Change::Token(_) => {}
             Change::Credential(credential) => {
                 self.order.push_back((now, credential.id));
                 self.credentials.insert(credential.id, (now, credential));
@@ -63,11 +57,6 @@ impl Recent {
 
     pub(super) fn credentials(&self) -> Vec<Credential> {
         self.credentials.values().map(|(_, credential)| (**credential).clone()).collect()
-    }
-
-    /// Tokens that were ended, those that have ended by themselves since among them.
-    pub(super) fn tokens(&self) -> Vec<EndedToken> {
-        self.tokens.clone()
     }
 
     pub(super) fn accounts(&self) -> Vec<Account> {

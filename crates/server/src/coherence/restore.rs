@@ -2,6 +2,7 @@
 //!
 //! The node answers nothing, puts back what it has seen taken away, and loads everything anew.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use keyway_domain::credential::{Credential, EndedBecause, SecretState, Status};
@@ -22,9 +23,9 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
     }
     node.is_distrusted.store(true, Ordering::SeqCst);
     node.figures.histories.fetch_add(1, Ordering::Relaxed);
-    let (credentials, accounts, ended_tokens) = {
+    let (credentials, accounts) = {
         let recent = lock(&node.recent);
-        (recent.credentials(), recent.accounts(), recent.tokens())
+        (recent.credentials(), recent.accounts())
     };
     tracing::error!(
         credentials = credentials.len(),
@@ -40,10 +41,7 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
             accounts::save(tx, &found).map(|()| true)
         })?);
     }
-    let now = app.now();
-    for token in ended_tokens.into_iter().filter(|token| token.until > now) {
-        put_back += u64::from(line.write_logged(now, |tx| tokens::end(tx, token))?);
-    }
+    put_back += put_back_tokens(app, line)?;
     let mut skipped = Vec::new();
     for ours in &credentials {
         match put_back_or_skip(app, line, ours)? {
@@ -66,6 +64,20 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
     node.lease.hurry();
     tracing::warn!(put_back, "what was lost is put back");
     Ok(())
+}
+
+/// Puts back the tokens that were revoked, all that are lost in one transaction; how many.
+fn put_back_tokens(app: &App, line: &mut Line) -> Result<u64, DbError> {
+    let (ours, now) = (app.platform.engine.ended_tokens(), app.now());
+    line.write_logged(now, |tx| {
+        let mut known = HashSet::new();
+        tokens::each(tx, |found| known.extend(found.ok()))?;
+        let mut count = 0;
+        for token in ours.iter().filter(|token| token.until > now && !known.contains(token)) {
+            count += u64::from(tokens::end(tx, *token)?);
+        }
+        Ok(count)
+    })
 }
 
 /// Puts back what one credential has lost; `None` if its row is such that nothing can be. Any other

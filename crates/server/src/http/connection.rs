@@ -29,8 +29,14 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head; beyond it the answer is 431.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// Requests at once on one connection of HTTP/2.
+/// Requests at once on one connection of HTTP/2: of a gateway, and of anybody. An answer that is not
+/// read stays in memory.
 const STREAMS_MAX: u32 = 256;
+const STRANGERS_STREAMS_MAX: u32 = 16;
+/// How long anybody's connection of HTTP/2 lasts, and then what is under way on it: nobody holds
+/// answers for longer than this by not reading them.
+const STRANGERS_AGE_MAX: Duration = Duration::from_mins(5);
+const LAST_ANSWERS: Duration = Duration::from_secs(30);
 /// A silent connection of HTTP/2 is asked for a sign of life so often, and ended without one.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,22 +67,26 @@ pub(super) async fn run<S>(
             })
         }
     });
+    let (streams_max, age_max) = match door {
+        Door::Public => (STRANGERS_STREAMS_MAX, STRANGERS_AGE_MAX),
+        Door::Internal { .. } | Door::Local => (STREAMS_MAX, Duration::MAX),
+    };
     let ended = if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-            .max_concurrent_streams(STREAMS_MAX)
+            .max_concurrent_streams(streams_max)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
             .serve_connection(stream, service);
-        finish(connection, stop).await
+        finish(connection, stop, age_max).await
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(stream, service);
-        finish(connection, stop).await
+        finish(connection, stop, Duration::MAX).await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
@@ -94,18 +104,28 @@ fn named_host(mut request: Request<Incoming>) -> Request<Incoming> {
     request
 }
 
-/// Drives a connection to its end, and when the process stops, to the end of what is under way.
-async fn finish<C>(connection: C, mut stop: watch::Receiver<bool>) -> Result<(), C::Error>
+/// Drives a connection to its end, and when the process stops or it is too old, to the end of what is
+/// under way.
+async fn finish<C>(
+    connection: C,
+    mut stop: watch::Receiver<bool>,
+    age_max: Duration,
+) -> Result<(), C::Error>
 where
     C: GracefulConnection,
 {
     let mut connection = std::pin::pin!(connection);
     let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
-    tokio::select! {
+    let is_old = tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = stopped => {}
-    }
+        () = stopped => false,
+        () = tokio::time::sleep(age_max) => true,
+    };
     connection.as_mut().graceful_shutdown();
+    if is_old {
+        let last = tokio::time::timeout(LAST_ANSWERS, connection).await;
+        return last.unwrap_or(Ok(()));
+    }
     connection.await
 }
 

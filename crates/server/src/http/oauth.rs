@@ -43,7 +43,8 @@ pub(super) async fn serve(call: Call) -> Reply {
         return json_reply(StatusCode::OK, metadata(&call).to_string());
     }
     let target = call.uri.path_and_query().map_or("", |target| target.as_str());
-    if call.app.platform.engine.holds_secret(target) {
+    let engines = [&call.app.platform.engine, &call.app.operator.engine];
+    if engines.iter().any(|engine| engine.holds_secret(target)) {
         let where_ = "a credential was sent in the URL, where logs keep it; replace it";
         return Refused::new("invalid_request", where_).reply();
     }

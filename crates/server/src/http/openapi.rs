@@ -1,8 +1,17 @@
 //! The table of routes as an OpenAPI 3.1 document.
 
+use std::sync::LazyLock;
+
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::routes::{Route, routes};
+
+/// The document as text, made once.
+pub fn text() -> Bytes {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document().to_string()));
+    TEXT.clone()
+}
 
 /// The document.
 pub fn document() -> Value {

@@ -96,10 +96,14 @@ impl Engine {
     /// A grant by names. Credentials share few different grants, so those seen are remembered.
     pub(crate) fn grant_names(&self, grant: Grant) -> Arc<GrantNames> {
         const REMEMBERED_MAX: usize = 4_096;
-        if let Some(names) = self.grants.load().get(&grant) {
+        let known = self.grants.load();
+        if let Some(names) = known.get(&grant) {
             return Arc::clone(names);
         }
         let names = Arc::new(grant.to_names(self.scheme.resource_names()));
+        if known.len() >= REMEMBERED_MAX {
+            return names;
+        }
         self.grants.rcu(|known| {
             let mut known = HashMap::clone(known);
             if known.len() < REMEMBERED_MAX {

@@ -36,11 +36,20 @@ impl EndedTokens {
         self.shard(id).contains_key(&id)
     }
 
-    /// Forgets those that have ended by themselves.
-    pub(super) fn forget(&self, now: Time) {
+    pub(super) fn all(&self) -> Vec<EndedToken> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(shard.iter().map(|(id, until)| EndedToken { id: *id, until: *until }));
+        }
+        all
+    }
+
+    /// Forgets those that have ended by themselves before an instant.
+    pub(super) fn forget(&self, before: Time) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|_, until| *until > now);
+            shard.retain(|_, until| *until > before);
         }
     }
 }

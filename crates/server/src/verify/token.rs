@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::TokenId;
-use keyway_domain::scheme::Presented;
+use keyway_domain::scheme::{Presented, Scheme};
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Facts, Reason, Wanted, judge};
-use keyway_secret::{DigestPrefix, OsEntropy};
+use keyway_secret::{DigestPrefix, Keyring, OsEntropy};
 use keyway_store::tokens::EndedToken;
 
 use super::Engine;
@@ -23,7 +23,9 @@ pub(super) const TOKEN_PREFIX: &str = "kwt_";
 const LOGIN: u8 = 1;
 const LOGIN_BYTES: usize = 1 + 16 + 8;
 const ACCESS: u8 = 2;
-const ACCESS_BYTES: usize = 1 + 16 + 8 + 8 + 16 + 1 + 16;
+const ACCESS_BYTES: usize = 1 + 16 + 8 + 8 + 16 + 1 + 16 + MARK_BYTES;
+/// What tells one list of resources from another.
+pub(super) const MARK_BYTES: usize = 8;
 
 /// An access token of OAuth2.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,38 @@ pub struct AccessToken {
     pub issued: Time,
     /// When it ends by itself.
     pub until: Time,
+}
+
+/// Tells a scheme's list of resources from another.
+pub(super) fn resources_mark(keys: &Keyring, scheme: &Scheme) -> [u8; MARK_BYTES] {
+    let names = scheme.resource_names().join(" ");
+    let digest = keys.pepper.digest_parts(&[names.as_bytes()]);
+    let mut mark = [0; MARK_BYTES];
+    mark.copy_from_slice(&digest.0[..MARK_BYTES]);
+    mark
+}
+
+/// What a text is, as a token.
+#[derive(Debug, Clone, Copy)]
+pub enum FoundToken {
+    /// None of this deployment's.
+    None,
+    /// A token of the scheme's own login.
+    Login,
+    /// An access token whose secret is not known: not yet, or no more.
+    Astray,
+    /// An access token.
+    Access(AccessToken),
+}
+
+/// Whether a text holds something that looks like a token.
+pub(super) fn is_in(text: &str) -> bool {
+    const CHARS_MIN: usize = 20;
+    text.match_indices(TOKEN_PREFIX).any(|(at, _)| {
+        let rest = text.as_bytes()[at + TOKEN_PREFIX.len()..].iter();
+        let of_one = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+        rest.take_while(of_one).count() >= CHARS_MIN
+    })
 }
 
 /// What a token says.
@@ -66,7 +100,8 @@ impl Engine {
         grant: Grant,
         now: Time,
     ) -> Option<(String, AccessToken)> {
-        let until = now.plus_ms(self.scheme.oauth.as_ref()?.lifetime_ms);
+        // No token is good for longer than its secret, and what it says of that is true.
+        let until = now.plus_ms(self.scheme.oauth.as_ref()?.lifetime_ms).min(entry.ends_at);
         let prefix = self.keys.pepper.digest_pair(id, secret).prefix().to_bytes();
         let id = TokenId::new(now, &mut OsEntropy);
         let grant = entry.grant.within(grant);
@@ -95,6 +130,7 @@ impl Engine {
                 };
                 bytes.push(everything);
                 bytes.extend(chosen.to_be_bytes());
+                bytes.extend(self.resources_mark);
             }
         }
         let sealed = URL_SAFE_NO_PAD.encode(self.keys.tokens.seal_unique(&bytes));
@@ -107,7 +143,12 @@ impl Engine {
             text.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let sealed = sealed.ok_or_else(|| Refused::malformed("it is not a token"))?;
         let bytes = self.keys.tokens.unseal_unique(&sealed).map_err(|_| unknown)?;
-        read(&bytes).ok_or(unknown)
+        let said = read(&bytes).ok_or(unknown)?;
+        if matches!(said, Said::Access { .. }) && !bytes.ends_with(&self.resources_mark) {
+            // A grant names resources by their places: in another list they are others.
+            return Err(unknown);
+        }
+        Ok(said)
     }
 
     /// The secret that a token belongs to, as it is now.
@@ -156,9 +197,13 @@ impl Engine {
         Ok(AccessToken { id, entry, issued, until })
     }
 
-    /// An access token of this deployment, whether it is still good or not.
-    pub fn find_access_token(&self, text: &str) -> Option<AccessToken> {
-        self.access_token(&self.open_token(text).ok()?).ok()
+    /// What a text is, as a token; whether it is still good or not.
+    pub fn find_token(&self, text: &str) -> FoundToken {
+        match self.open_token(text) {
+            Err(_) => FoundToken::None,
+            Ok(Said::Login { .. }) => FoundToken::Login,
+            Ok(said) => self.access_token(&said).map_or(FoundToken::Astray, FoundToken::Access),
+        }
     }
 
     /// Whether a token would be accepted now, from where its credential is accepted.
@@ -185,9 +230,14 @@ impl Engine {
         self.ended_tokens.put(token);
     }
 
-    /// Forgets revoked tokens that have ended by themselves.
-    pub fn forget_ended_tokens(&self, now: Time) {
-        self.ended_tokens.forget(now);
+    /// The tokens that were revoked.
+    pub fn ended_tokens(&self) -> Vec<EndedToken> {
+        self.ended_tokens.all()
+    }
+
+    /// Forgets revoked tokens that have ended by themselves before an instant.
+    pub fn forget_ended_tokens(&self, before: Time) {
+        self.ended_tokens.forget(before);
     }
 }
 

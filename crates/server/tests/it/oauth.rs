@@ -139,6 +139,8 @@ async fn a_client_revokes_its_own_token_and_no_other() {
     assert!(ended.text.contains("revoked"), "{}", ended.text);
     bearer(keyway.live_api, "GET", "/v1/balance", &second).await.expect(200);
     pair.call(&keyway, "/oauth/revoke", "token=nothing").await.expect(200);
+    let in_url = format!("/v1/balance?access_token={second}");
+    bearer(keyway.live_api, "GET", &in_url, &second).await.expect(401);
     let events = keyway.events(&pair.account).await;
     let revoked = events.iter().filter(|event| *event == "api_key.token_revoked").count();
     assert_eq!(revoked, 1);
@@ -262,5 +264,10 @@ async fn a_token_that_one_node_ends_is_refused_by_the_others_when_the_call_retur
         bearer(other.live_api, "GET", "/v1/balance", &token).await.expect(200);
         pair.call(&keyway, "/oauth/revoke", &format!("token={token}")).await.expect(200);
         bearer(other.live_api, "GET", "/v1/balance", &token).await.expect(401);
+    }
+    for node in [&keyway, &other] {
+        let node = node.app.coherence.get().expect("a node");
+        let histories = node.figures.histories.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(histories, 0, "a token's end is an entry that is understood");
     }
 }

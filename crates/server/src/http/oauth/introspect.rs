@@ -6,6 +6,7 @@ use serde_json::json;
 use super::client::{Asker, asker};
 use super::params::Params;
 use super::{Call, Refused, Reply, said};
+use crate::verify::FoundToken;
 
 pub(super) fn introspect(call: &Call, params: &Params) -> Result<Reply, Refused> {
     let engine = &call.app.platform.engine;
@@ -16,7 +17,14 @@ pub(super) fn introspect(call: &Call, params: &Params) -> Result<Reply, Refused>
         return Err(Refused::unavailable("the token could not be verified"));
     }
     let now = engine.now();
-    let token = engine.find_access_token(text).filter(|token| engine.is_good(token, now));
+    let token = match engine.find_token(text) {
+        FoundToken::Access(token) => Some(token).filter(|token| engine.is_good(token, now)),
+        FoundToken::None | FoundToken::Login | FoundToken::Astray => None,
+    };
+    // And once more, as for a verdict: a node that lost its lease in between says nothing.
+    if !engine.may_answer() {
+        return Err(Refused::unavailable("the token could not be verified"));
+    }
     // Unknown, ended and another account's are the same to who asks (RFC 7662 §2.2).
     let token = token.filter(|token| match &asker {
         Asker::Operator => true,
@@ -33,7 +41,7 @@ pub(super) fn introspect(call: &Call, params: &Params) -> Result<Reply, Refused>
         "scope": keyway_guard::scope(&engine.grant_names(entry.grant)),
         "client_id": entry.credential.to_string(),
         "token_type": "Bearer",
-        "exp": token.until.0.div_euclid(1_000),
+        "exp": token.until.min(entry.ends_at).0.div_euclid(1_000),
         "iat": token.issued.0.div_euclid(1_000),
         "sub": account.id.to_string(),
         "iss": call.app.site.base_url(),

@@ -13,20 +13,27 @@ use crate::coherence::{Effect, Reach};
 use crate::commands::Moment;
 use crate::commands::access_tokens;
 use crate::usage::client as client_name;
+use crate::verify::FoundToken;
 
 pub(super) async fn revoke(call: &Call, params: &Params) -> Result<Reply, Refused> {
     let engine = &call.app.platform.engine;
     let client = authenticate(call, params)?;
     let text = params.get("token");
     let text = text.ok_or_else(|| Refused::new("invalid_request", "token is missing"))?;
-    // Whatever is no token is none any more (RFC 7009 §2.2).
-    let Some(token) = engine.find_access_token(text) else { return Ok(done()) };
+    let token = match engine.find_token(text) {
+        FoundToken::Access(token) => token,
+        // Whatever is no token is none any more (RFC 7009 §2.2).
+        FoundToken::None => return Ok(done()),
+        FoundToken::Login => {
+            let which = "a token of the login ends with its time or its credential";
+            return Err(Refused::new("unsupported_token_type", which));
+        }
+        // This node may hear of its secret later: the token must not come back then.
+        FoundToken::Astray => return Err(Refused::unavailable("the token is not known here yet")),
+    };
     if token.entry.credential != client.entry.credential {
         let whose = "the token was not issued to this client";
         return Err(Refused::new("unauthorized_client", whose));
-    }
-    if token.until <= engine.now() {
-        return Ok(done());
     }
     let moment = Moment {
         actor: Actor::Credential { credential: client.entry.credential },
