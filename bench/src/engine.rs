@@ -187,21 +187,26 @@ fn map_headers(plan: &Plan, full: &Full, size: usize, report: &mut Report) -> Re
         }
     }
     for (what, rounds) in ["HeaderMap", "HeaderMap, with answer"].into_iter().zip(rounds) {
-        let fastest = best(&rounds);
-        let seconds = median(rounds);
-        report.add(Row {
-            section: "engine",
-            what: format!("verify, hit, {what}, {size} credentials"),
-            figure: say_rate(1.0 / seconds),
-            note: format!(
-                "mean {}, of the best round {}",
-                say_nanoseconds(seconds * 1e9),
-                say_nanoseconds(fastest * 1e9)
-            ),
-            ..Row::default()
-        });
+        add_hits(report, what, size, rounds);
     }
     Ok(())
+}
+
+/// Tells how fast hits were, of rounds in seconds for each.
+pub(crate) fn add_hits(report: &mut Report, what: &str, size: usize, rounds: Vec<f64>) {
+    let fastest = best(&rounds);
+    let seconds = median(rounds);
+    report.add(Row {
+        section: "engine",
+        what: format!("verify, hit, {what}, {size} credentials"),
+        figure: say_rate(1.0 / seconds),
+        note: format!(
+            "mean {}, of the best round {}",
+            say_nanoseconds(seconds * 1e9),
+            say_nanoseconds(fastest * 1e9)
+        ),
+        ..Row::default()
+    });
 }
 
 fn once(engine: &Engine, values: &[String], expected: Result<(), Reason>) -> Result<f64, Failure> {

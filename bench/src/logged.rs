@@ -5,9 +5,9 @@ use std::hint::black_box;
 use keyway_server::request_log::RequestLog;
 use keyway_server::verify::HeaderPairs;
 
-use crate::engine::{ASKED, Full, headers};
-use crate::report::{Report, Row};
-use crate::stats::{best, count, median, processor_time, say_nanoseconds, say_rate};
+use crate::engine::{ASKED, Full, add_hits, headers};
+use crate::report::Report;
+use crate::stats::{count, processor_time};
 use crate::{Failure, Plan};
 
 /// Verifications in a round.
@@ -29,19 +29,7 @@ pub(crate) fn measure(
     cases.push(("noted in the log", rounds(plan, full, &mut empty)));
     cases.push(("the log is full", rounds(plan, full, &mut || {})));
     for (what, rounds) in cases {
-        let fastest = best(&rounds);
-        let seconds = median(rounds);
-        report.add(Row {
-            section: "engine",
-            what: format!("verify, hit, {what}, {size} credentials"),
-            figure: say_rate(1.0 / seconds),
-            note: format!(
-                "mean {}, of the best round {}",
-                say_nanoseconds(seconds * 1e9),
-                say_nanoseconds(fastest * 1e9)
-            ),
-            ..Row::default()
-        });
+        add_hits(report, what, size, rounds);
     }
     Ok(())
 }

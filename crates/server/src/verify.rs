@@ -34,7 +34,7 @@ use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 
 use crate::clock::Clock;
 use crate::coherence::Lease;
-use crate::index::{Entry, Index, RateState};
+use crate::index::{Entry, Index, IndexedAccount, RateState};
 use crate::request_log::{Noted, RequestLog};
 use crate::usage::{Usage, Use};
 use ended_tokens::EndedTokens;
@@ -297,14 +297,7 @@ impl Engine {
             draft.access = Access::Identity;
         }
         let account = self.index.account(&entry).ok_or(Reason::Unavailable)?;
-        let facts = Facts {
-            environment: entry.environment,
-            grant: entry.grant,
-            ends_at: entry.ends_at,
-            ends_by_expiry: entry.ends_by_expiry,
-            suspended: account.is_suspended(),
-            address_allowed: self.index.address_allowed(&entry, asked.address),
-        };
+        let facts = facts(&entry, account, self.index.address_allowed(&entry, asked.address));
         let wanted = Wanted {
             environment: asked.environment,
             access: draft.access,
@@ -463,6 +456,18 @@ impl Engine {
             }
         }
         Refused::malformed(detail)
+    }
+}
+
+/// What is known of a secret and its account.
+fn facts(entry: &Entry, account: &IndexedAccount, address_allowed: bool) -> Facts {
+    Facts {
+        environment: entry.environment,
+        grant: entry.grant,
+        ends_at: entry.ends_at,
+        ends_by_expiry: entry.ends_by_expiry,
+        suspended: account.is_suspended(),
+        address_allowed,
     }
 }
 

@@ -9,12 +9,12 @@ use keyway_domain::grant::Grant;
 use keyway_domain::id::TokenId;
 use keyway_domain::scheme::{Presented, Scheme};
 use keyway_domain::time::Time;
-use keyway_domain::verdict::{Access, Facts, Reason, Wanted, judge};
+use keyway_domain::verdict::{Access, Reason, Wanted, judge};
 use keyway_secret::{DigestPrefix, Keyring, OsEntropy};
 use keyway_store::tokens::EndedToken;
 
-use super::Engine;
 use super::present::{Extracted, Refused};
+use super::{Engine, facts};
 use crate::index::Entry;
 
 /// What every token starts with.
@@ -210,14 +210,7 @@ impl Engine {
     pub fn is_good(&self, token: &AccessToken, now: Time) -> bool {
         let entry = &token.entry;
         let Some(account) = self.index.account(entry) else { return false };
-        let facts = Facts {
-            environment: entry.environment,
-            grant: entry.grant,
-            ends_at: entry.ends_at,
-            ends_by_expiry: entry.ends_by_expiry,
-            suspended: account.is_suspended(),
-            address_allowed: true,
-        };
+        let facts = facts(entry, account, true);
         let wanted = Wanted { environment: None, access: Access::Identity, own_target: true };
         self.may_answer()
             && token.until > now

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Keyway, MINUTE, bearer, send};
+use crate::harness::{Answer, Keyway, MINUTE, bearer, send, until};
 
 struct Pair {
     account: String,
@@ -269,5 +269,36 @@ async fn a_token_that_one_node_ends_is_refused_by_the_others_when_the_call_retur
         let node = node.app.coherence.get().expect("a node");
         let histories = node.figures.histories.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(histories, 0, "a token's end is an entry that is understood");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_the_database_has_lost_is_put_back() {
+    const TABLES: [&str; 4] = ["change_head", "change_log", "ended_tokens", "node_lease"];
+    let keyway = Keyway::start("xtopay").await;
+    if !keyway.database.is_on_server() {
+        return;
+    }
+    let other = keyway.beside("xtopay").await;
+    let pair = Pair::new(&keyway).await;
+    let (lost, kept) =
+        (pair.token(&keyway, "balance:read").await, pair.token(&keyway, "balance:read").await);
+    let editor = keyway.database.editor();
+    for table in TABLES {
+        editor.must(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}"));
+    }
+    pair.call(&keyway, "/oauth/revoke", &format!("token={lost}")).await.expect(200);
+    let restore: String = TABLES
+        .iter()
+        .map(|table| {
+            format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table};")
+        })
+        .collect();
+    editor.must(&format!("BEGIN; {restore} COMMIT"));
+    until(async || editor.number("SELECT COUNT(*) FROM ended_tokens") == 1).await;
+    for node in [&keyway, &other] {
+        let good = async || bearer(node.live_api, "GET", "/v1/balance", &kept).await.status == 200;
+        until(good).await;
+        bearer(node.live_api, "GET", "/v1/balance", &lost).await.expect(401);
     }
 }
