@@ -10,6 +10,19 @@ use crate::time::Time;
 /// Crockford's alphabet without the letters that look like digits, in lower case.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const DIGITS: usize = 26;
+/// What each byte is worth as a digit. Ids are read by the million when a node starts.
+const VALUES: [u8; 256] = values();
+const NO_DIGIT: u8 = u8::MAX;
+
+const fn values() -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0_u8;
+    while (digit as usize) < ALPHABET.len() {
+        values[ALPHABET[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    values
+}
 
 fn write_base32(f: &mut fmt::Formatter<'_>, prefix: &str, number: u128) -> fmt::Result {
     let mut text = [0; DIGITS];
@@ -28,8 +41,8 @@ fn parse_base32(text: &str) -> Option<u128> {
         return None;
     }
     text.bytes().try_fold(0_u128, |number, byte| {
-        let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
-        Some((number << 5) | u128::try_from(digit).ok()?)
+        let digit = VALUES[usize::from(byte)];
+        (digit != NO_DIGIT).then(|| (number << 5) | u128::from(digit))
     })
 }
 

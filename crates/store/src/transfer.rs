@@ -72,7 +72,7 @@ pub const STAY: &[&str] = &["keyway_schema", "change_head", "node_lease", "turns
 pub const UNFINISHED: &str = "transfer_unfinished";
 
 /// Rows of one transaction.
-const ROWS: usize = 1_000;
+const ROWS: usize = 4_096;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// How far a move is.
@@ -270,12 +270,7 @@ fn copy(
     let of = count(file, name)?;
     let mut last = last_key(&table, server)?;
     let mut done = if last.is_some() { count(server, name)? } else { 0 };
-    let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("${place}")).collect();
-    let insert = format!(
-        "INSERT INTO {name} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
-        table.columns.join(", "),
-        places.join(", ")
-    );
+    let insert = format!("INSERT INTO {name} ({}) VALUES", table.columns.join(", "));
     loop {
         let mut rows = Vec::with_capacity(ROWS);
         let after = last.clone().unwrap_or_default();
@@ -286,12 +281,12 @@ fn copy(
         })?;
         let Some(newest) = rows.last() else { break };
         last = Some(table.key_of(newest));
+        done += rows.len() as u64;
         server.batch("BEGIN")?;
-        server
-            .run_each(&insert, &rows)
+        Tx::new(server, Time(0), Locking::Rows)
+            .run_over((&insert, "ON CONFLICT DO NOTHING"), rows)
             .map_err(|error| DbError::new(Trouble::Other, format!("{name}: {error}")))?;
         server.batch("COMMIT")?;
-        done += rows.len() as u64;
         tell(Progress { table: name, done: done.min(of), of });
     }
     Ok(())
