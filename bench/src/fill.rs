@@ -35,6 +35,9 @@ pub(crate) struct Made {
 pub(crate) struct Strings {
     pub(crate) id: String,
     pub(crate) secret: String,
+    /// Where the management API has it.
+    pub(crate) account: AccountId,
+    pub(crate) credential: CredentialId,
 }
 
 /// Makes credentials of a scheme's first kind that an account may have several of.
@@ -153,7 +156,7 @@ impl Maker {
 }
 
 /// Makes a data folder with so many credentials, as fast as the disk takes them.
-/// Gives the strings of the last `kept` back.
+/// Gives the strings of `kept` of them back, spread evenly.
 pub(crate) fn data_folder(
     folder: &Path,
     maker: &mut Maker,
@@ -192,8 +195,13 @@ pub(crate) fn data_folder(
             let id = account.id;
             new_accounts.extend(is_new.then_some(account));
             let one = maker.make(place, id, Status::Live);
-            if place + kept >= count {
-                strings.push(Strings { id: one.id.clone(), secret: one.secret.clone() });
+            if (place + 1) * kept / count > place * kept / count {
+                strings.push(Strings {
+                    id: one.id,
+                    secret: one.secret,
+                    account: id,
+                    credential: one.credential.id,
+                });
             }
             made.push(one.credential);
         }

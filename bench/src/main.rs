@@ -8,6 +8,7 @@ mod fill;
 mod load;
 mod logged;
 mod memory;
+mod nodes;
 mod over_http;
 mod pages;
 mod pieces;
@@ -37,12 +38,14 @@ pub(crate) struct Plan {
     pub(crate) keyway: PathBuf,
     /// Fewer rounds, and no million.
     pub(crate) quick: bool,
+    /// Ten million as well, where size matters.
+    pub(crate) large: bool,
     json: bool,
     sections: Vec<String>,
 }
 
-const SECTIONS: [&str; 9] =
-    ["engine", "pieces", "http", "flood", "memory", "start", "writes", "pages", "telling"];
+const SECTIONS: [&str; 10] =
+    ["engine", "pieces", "http", "flood", "memory", "start", "nodes", "writes", "pages", "telling"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,17 +63,27 @@ fn main() -> ExitCode {
 }
 
 fn plan(arguments: &[String]) -> Result<Plan, Failure> {
-    let mut plan = Plan { keyway: PathBuf::new(), quick: false, json: false, sections: Vec::new() };
+    let mut plan = Plan {
+        keyway: PathBuf::new(),
+        quick: false,
+        large: false,
+        json: false,
+        sections: Vec::new(),
+    };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--keyway" => plan.keyway = rest.next().ok_or("--keyway needs a path")?.into(),
             "--quick" => plan.quick = true,
+            "--large" => plan.large = true,
             "--json" => plan.json = true,
             name if SECTIONS.contains(&name) => plan.sections.push(name.to_owned()),
             other => {
                 let sections = SECTIONS.join(", ");
-                return Err(format!("`{other}`: there are --quick, --json and {sections}").into());
+                return Err(format!(
+                    "`{other}`: there are --quick, --large, --json and {sections}"
+                )
+                .into());
             }
         }
     }
@@ -91,6 +104,7 @@ fn run(plan: &Plan) -> Result<(), Failure> {
             "flood" => over_http::measure_flood(plan, &mut report)?,
             "memory" => memory::measure(plan, &mut report)?,
             "start" => start::measure(plan, &mut report)?,
+            "nodes" => nodes::measure(plan, &mut report)?,
             "pages" => pages::measure(plan, &mut report)?,
             "telling" => telling::measure(plan, &mut report)?,
             _ => writes::measure(plan, &mut report)?,
@@ -109,7 +123,13 @@ impl Plan {
 
     /// Numbers of credentials to measure at.
     pub(crate) fn sizes(&self) -> &'static [usize] {
-        if self.quick { &[1_000, 100_000] } else { &[1_000, 100_000, 1_000_000] }
+        if self.quick {
+            &[1_000, 100_000]
+        } else if self.large {
+            &[1_000, 100_000, 1_000_000, 10_000_000]
+        } else {
+            &[1_000, 100_000, 1_000_000]
+        }
     }
 }
 

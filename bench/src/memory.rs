@@ -43,9 +43,8 @@ pub(crate) fn child(arguments: &[String]) -> Result<(), Failure> {
 }
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
-    let sizes: &[usize] = if plan.quick { &[100_000] } else { &[100_000, 1_000_000] };
     for scheme in ["enterprise", "xtopay", "rapyd"] {
-        for size in sizes {
+        for size in &plan.sizes()[1..] {
             let output = Command::new(std::env::current_exe()?)
                 .args(["--memory-of", scheme, &size.to_string()])
                 .output()?;

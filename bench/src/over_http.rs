@@ -53,7 +53,7 @@ pub(crate) fn question_body(method: &str, path: &str, headers: &str) -> String {
     )
 }
 
-fn question(method: &str, path: &str, credential: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn question(method: &str, path: &str, credential: &[(&str, &str)]) -> Vec<u8> {
     let body = question_body(method, path, &question_headers(credential));
     request("POST", "/v1/verify", &[], &body)
 }
@@ -91,7 +91,7 @@ impl Source {
         let Some(login) = self.maker.scheme.login.clone() else { return Ok(()) };
         runtime.block_on(async {
             let mut wire = Wire::open(server.internal).await?;
-            for Strings { id, secret } in &self.strings {
+            for Strings { id, secret, .. } in &self.strings {
                 let pair =
                     [(login.id_header.as_str(), id.as_str()), (&login.secret_header, secret)];
                 let (_, body) = wire.ask(&question("POST", &login.path, &pair)).await?;
@@ -113,7 +113,7 @@ impl Source {
     }
 
     fn request(&mut self, place: usize) -> Vec<u8> {
-        let Strings { id, secret } = self.strings[place].clone();
+        let Strings { id, secret, .. } = self.strings[place].clone();
         let basic = |text: String| format!("Basic {}", STANDARD.encode(text));
         let authorization = match self.maker.kind().presented[0] {
             Presented::Bearer => format!("Bearer {secret}"),

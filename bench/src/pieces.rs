@@ -90,7 +90,7 @@ fn answering(full: &Full, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
     pieces.row("answer, allowed", |_| engine.answer(&judged, &pairs));
     pieces.row("answer, refused", |_| engine.answer(&refused, &refused_pairs));
     pieces.row("grant to names", |_| entry.grant.to_names(scheme.resource_names()));
-    pieces.row("render a refusal", |_| scheme.dialect.render(Reason::Unknown, &facts));
+    pieces.row("render a refusal", |_| scheme.dialect.render(Reason::Unknown, &facts, Vec::new()));
     pieces.row("read the question's JSON", |_| {
         serde_json::from_slice::<QuestionBody<'_>>(black_box(&question)).is_ok()
     });
@@ -107,6 +107,7 @@ fn answer_body(answered: Answered) -> Result<AnswerBody, Failure> {
         identity: Some(passed.identity),
         response_headers: passed.response_headers,
         answer: None,
+        passport: None,
     })
 }
 

@@ -30,19 +30,20 @@ pub(crate) struct Memory {
 impl Server {
     /// Starts `keyway serve` on a data folder, with one core.
     pub(crate) fn start(plan: &Plan, folder: &Path, scheme: &str) -> Result<Self, Failure> {
-        Self::start_with(plan, folder, scheme, &[])
+        Self::start_with(plan, folder, scheme, "0", &[])
     }
 
-    /// Starts it with more arguments.
+    /// Starts it on the cores of a list, with more arguments.
     pub(crate) fn start_with(
         plan: &Plan,
         folder: &Path,
         scheme: &str,
+        cores: &str,
         more: &[&str],
     ) -> Result<Self, Failure> {
         let started = Instant::now();
         let mut child = Command::new("taskset")
-            .args(["-c", "0"])
+            .args(["-c", cores])
             .arg(&plan.keyway)
             .args(["serve", "--json", "--log", "error", "--scheme", scheme])
             .args(["--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0"])

@@ -203,7 +203,7 @@ fn served(
     let add = db.write(now, move |tx| members::insert(tx, &seals, &owner));
     crate::runtime()?.block_on(add)?;
     drop(db);
-    let server = Server::start_with(plan, folder, SCHEME, more)?;
+    let server = Server::start_with(plan, folder, SCHEME, "0", more)?;
     Ok((Source::new(maker, strings, "/v1/payments"), server, account))
 }
 

@@ -37,7 +37,7 @@ impl<'a> Called<'a> {
         Ok(Self { server, runtime, token })
     }
 
-    fn post(&self, path: &str, body: &str) -> Vec<u8> {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Vec<u8> {
         let authorization = format!("authorization: Bearer {}", self.token);
         request("POST", path, &[authorization], body)
     }
