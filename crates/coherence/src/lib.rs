@@ -18,6 +18,7 @@
 //!    with a look that it is still in the log.
 
 pub mod chain;
+mod followers;
 mod holder;
 mod observer;
 mod terms;
@@ -26,6 +27,8 @@ mod time;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
+mod followers_tests;
+#[cfg(test)]
 mod holder_tests;
 #[cfg(test)]
 mod observer_tests;
@@ -33,6 +36,7 @@ mod observer_tests;
 mod terms_tests;
 
 pub use chain::Position;
+pub use followers::{FollowerId, Followers};
 pub use holder::{Holder, Renewal};
 pub use observer::{Judged, Lease, NodeId, Observer};
 pub use terms::Terms;

@@ -1,5 +1,7 @@
 //! A credential and its secrets over time.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use keyway_secret::{Digest, Environment};
 
@@ -105,6 +107,15 @@ pub enum EndedBecause {
     RolledBack,
     /// Its credential was revoked or deleted.
     Revoked,
+}
+
+/// Whether an address is in one of these ranges. One that is not known is in none.
+pub fn is_in(ranges: &[IpNet], address: Option<IpAddr>) -> bool {
+    address.is_some_and(|address| {
+        // A v4 client on a v6 socket is the v4 client that the list names.
+        let address = address.to_canonical();
+        ranges.iter().any(|range| range.contains(&address))
+    })
 }
 
 /// So many requests a window.

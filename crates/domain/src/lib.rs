@@ -17,6 +17,7 @@ pub mod id;
 pub mod lifecycle;
 pub mod limits;
 pub mod member;
+pub mod rate;
 pub mod rules;
 pub mod scheme;
 pub mod time;

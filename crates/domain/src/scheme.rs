@@ -14,6 +14,7 @@ mod read_kind;
 mod read_wire;
 mod routes;
 mod signature;
+mod spot;
 
 pub use dialect::{Dialect, Placeholders, RateHeaders, Refused, Rendered};
 pub use explain::explain;
@@ -24,6 +25,7 @@ pub use routes::{Found, Routes, is_canonical};
 pub use signature::{
     Signature, SignatureEncoding, SignatureHeaders, SignedBody, SignedPart, SignedValues,
 };
+pub use spot::{Spotter, TOKEN_PREFIX, percent_decoded};
 
 use keyway_secret::{Environment, Template};
 
@@ -35,6 +37,8 @@ use crate::rules::Rules;
 /// The rules of one platform.
 #[derive(Debug, Clone)]
 pub struct Scheme {
+    /// The text it was read from.
+    pub text: String,
     /// Its short name.
     pub name: String,
     /// The platform's name, for people.

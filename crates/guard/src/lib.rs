@@ -5,14 +5,18 @@
 //! An allowed request reaches the API with its [`Identity`] in the request's extensions; every other
 //! request is answered by Keyway, in the words that the platform's clients understand.
 
+pub mod follow;
 mod layer;
+mod node;
 mod remote;
 mod wire;
 
 pub use layer::{ClientAddress, Guard, GuardLayer};
-pub use remote::Remote;
+pub use node::{Call, Node, NodeError};
+pub use remote::{Remote, ask, decision, unavailable};
 pub use wire::{
-    Answer, AnswerBody, Decision, GrantNames, Identity, Passed, QuestionBody, Rate, scope,
+    Answer, AnswerBody, Decision, GrantNames, Identity, Passed, Passport, PassportRate,
+    QuestionBody, Rate, request_ids, scope,
 };
 
 use std::future::Future;

@@ -1,79 +1,42 @@
-//! Asking a Keyway node over HTTP.
+//! Asking a Keyway node about each request.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::{HeaderMap, Uri};
 
+use crate::node::{Call, Node, NodeError};
 use crate::wire::{Answer, AnswerBody, Decision, Passed, QuestionBody};
 use crate::{Question, Verifier};
 
 /// An answer of the verifier is a few hundred bytes; a login's is below this too.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A verifier that asks `POST /v1/verify` of a Keyway node, on pooled keep-alive connections.
+/// A verifier that asks `POST /v1/verify` of a Keyway node.
 #[derive(Clone)]
 pub struct Remote {
-    client: Client<HttpConnector, Full<Bytes>>,
-    verify_url: Uri,
-    token: Option<String>,
-    timeout: Duration,
+    node: Node,
 }
 
 impl Remote {
-    /// Asks the node at `verify_url`, such as `http://127.0.0.1:7411/v1/verify`.
-    pub fn new(verify_url: Uri) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, verify_url, token: None, timeout: Duration::from_secs(2) }
+    /// Asks the node whose internal listener is at `origin`, such as `http://127.0.0.1:7411`; a path
+    /// after it does not matter.
+    pub fn new(origin: &Uri) -> Result<Self, NodeError> {
+        Node::new(origin).map(|node| Self { node })
     }
 
     /// Sends this operator token with each question (needed when the node's internal listener is
     /// not on loopback).
-    #[must_use]
-    pub fn token(mut self, token: String) -> Self {
-        self.token = Some(token);
-        self
-    }
-
-    async fn ask(&self, question: Question<'_>) -> Option<AnswerBody> {
-        let mut request = Request::post(&self.verify_url).header(CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Full::new(Bytes::from(render(question)?))).ok()?;
-        let exchange = async {
-            let response = self.client.request(request).await.ok()?;
-            if !response.status().is_success() {
-                return None;
-            }
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.ok()?;
-            serde_json::from_slice(&body.to_bytes()).ok()
-        };
-        tokio::time::timeout(self.timeout, exchange).await.ok()?
+    pub fn token(self, token: &str) -> Result<Self, NodeError> {
+        Ok(Self { node: self.node.token(token)? })
     }
 }
 
 impl Verifier for Remote {
     async fn verify(&self, question: Question<'_>) -> Decision {
-        let Some(answer) = self.ask(question).await else {
-            return Decision::Answered(unavailable());
-        };
-        match (answer.allowed, answer.identity, answer.answer) {
-            (true, Some(identity), None) => Decision::Allowed(Box::new(Passed {
-                identity,
-                response_headers: answer.response_headers,
-            })),
-            (false, None, Some(answer)) => Decision::Answered(answer),
-            // Anything else is not an answer of Keyway's: fail closed.
-            _ => Decision::Answered(unavailable()),
-        }
+        ask(&self.node, question, false).await.map_or_else(|_| unavailable(), decision)
     }
 
     fn wants_body(&self, headers: &HeaderMap) -> bool {
@@ -81,8 +44,32 @@ impl Verifier for Remote {
     }
 }
 
-/// The question as JSON; `None` if a header's value is not text, which no credential is.
-fn render(question: Question<'_>) -> Option<Vec<u8>> {
+/// Asks a node about a request, and for a passport if that is wanted.
+pub async fn ask(
+    node: &Node,
+    question: Question<'_>,
+    passport: bool,
+) -> Result<AnswerBody, NodeError> {
+    let odd = |error: serde_json::Error| NodeError::Odd(error.to_string());
+    let body = serde_json::to_vec(&body(question, passport)).map_err(odd)?;
+    let answer = node.call(Call::post("/v1/verify", body), ANSWER_BYTES_MAX, PATIENCE).await?;
+    serde_json::from_slice(&answer).map_err(odd)
+}
+
+/// What an answer comes to.
+pub fn decision(answer: AnswerBody) -> Decision {
+    match (answer.allowed, answer.identity, answer.answer) {
+        (true, Some(identity), None) => Decision::Allowed(Box::new(Passed {
+            identity,
+            response_headers: answer.response_headers,
+        })),
+        (false, None, Some(answer)) => Decision::Answered(answer),
+        // Anything else is not an answer of Keyway's: fail closed.
+        _ => unavailable(),
+    }
+}
+
+fn body(question: Question<'_>, passport: bool) -> QuestionBody<'_> {
     let mut headers = Vec::with_capacity(question.headers.len());
     for (name, value) in question.headers {
         // A header in another charset is passed on as Latin-1, as HTTP/1.1 has it.
@@ -92,7 +79,7 @@ fn render(question: Question<'_>) -> Option<Vec<u8>> {
         };
         headers.push((name.as_str().into(), value));
     }
-    let body = QuestionBody {
+    QuestionBody {
         method: Some(question.method.as_str().into()),
         path: Some(question.uri.path_and_query().map_or("/", |target| target.as_str()).into()),
         headers,
@@ -102,17 +89,18 @@ fn render(question: Question<'_>) -> Option<Vec<u8>> {
         environment: question.environment.map(Into::into),
         client_address: question.client_address.map(|address| address.to_string().into()),
         account: question.account.map(Into::into),
-    };
-    serde_json::to_vec(&body).ok()
+        passport,
+    }
 }
 
-fn unavailable() -> Answer {
-    Answer {
+/// The answer when nobody can be asked.
+pub fn unavailable() -> Decision {
+    Decision::Answered(Answer {
         status: 503,
         headers: vec![
             ("content-type".into(), "application/problem+json".into()),
             ("retry-after".into(), "1".into()),
         ],
         body: r#"{"title":"Service Unavailable","status":503,"code":"unavailable","detail":"The request could not be verified. Try again."}"#.into(),
-    }
+    })
 }

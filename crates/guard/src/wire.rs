@@ -37,6 +37,9 @@ pub struct QuestionBody<'a> {
     /// The account that owns the target.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Cow<'a, str>>,
+    /// Whether to answer with a [`Passport`]: for who follows the node, and judges by itself then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passport: bool,
 }
 
 /// The body of the answer to `POST /v1/verify`.
@@ -59,6 +62,39 @@ pub struct AnswerBody {
     /// What to tell the client when the request may not pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// What else to know of the credential, if that was asked for and it can be judged elsewhere:
+    /// not if each request is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passport: Option<Passport>,
+}
+
+/// What a follower of a node needs beside the identity to judge the next request by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passport {
+    /// The place, in what the node tells its followers, up to which this is as new as can be.
+    pub as_of: u64,
+    /// Where the node counts the secret's requests.
+    pub slot: u32,
+    /// The first instant at which what was presented is refused, in milliseconds since 1970.
+    pub until: i64,
+    /// The access token that was presented, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The ranges from which requests may come; empty for any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// The credential's rate limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<PassportRate>,
+}
+
+/// So many requests a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassportRate {
+    /// Requests.
+    pub requests: u32,
+    /// The window, in milliseconds.
+    pub window_ms: u32,
 }
 
 /// Resource → actions.
@@ -154,4 +190,16 @@ pub enum Decision {
     Allowed(Box<Passed>),
     /// It may not, or Keyway answers it itself: send this.
     Answered(Answer),
+}
+
+/// The headers that tell the id of a request: ours, and beside it the client's own `X-Request-Id`,
+/// if that is one that can be passed on.
+pub fn request_ids(request_id: &str, own: Option<&[u8]>) -> Vec<(String, String)> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:-".contains(byte);
+    let own = own.filter(|own| (1..=128).contains(&own.len()) && own.iter().all(plain));
+    let own = own.and_then(|own| std::str::from_utf8(own).ok()).unwrap_or(request_id);
+    vec![
+        ("request-id".to_owned(), request_id.to_owned()),
+        ("x-request-id".to_owned(), own.to_owned()),
+    ]
 }

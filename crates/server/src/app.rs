@@ -36,6 +36,7 @@ use crate::coherence::{Node, Start};
 use crate::commands::{Moment, Order};
 use crate::contexts::ContextSigner;
 use crate::denied::Denied;
+use crate::followers::{FOLLOWED, Followers};
 use crate::outbound::{Outbound, SystemResolver, Unusable};
 use crate::passwords::Passwords;
 use crate::request_log::RequestLog;
@@ -100,6 +101,8 @@ pub struct App {
     pub outbound: Result<Outbound, Unusable>,
     /// What the operator of this machine denies.
     pub denied: Denied,
+    /// Who verifies after this process.
+    pub followers: Arc<Followers>,
     /// What is usual, of credentials that are busy.
     pub watch: Watch,
     /// Refusals that are still to be written down. Kept here first: who signs in must not be able to
@@ -215,6 +218,7 @@ impl App {
         }
         let app = Arc::new(Self {
             outbound,
+            followers: Arc::default(),
             watch: Watch::default(),
             denied: Denied::in_file(site.denied_file.clone()),
             refused: Mutex::default(),
@@ -244,8 +248,13 @@ impl App {
         if app.site.request_log.days > 0 {
             app.platform.engine.set_log(RequestLog::new());
         }
+        app.platform.engine.index.tell(Arc::clone(&app.followers));
         app.denied.look(&app.keys.rows);
         app.db.follow(Arc::new(Following(Arc::downgrade(&app))));
+        if app.db.read(|tx| settings::find(tx, FOLLOWED)).await?.is_some() {
+            app.followers.set_expected();
+            app.followers.expect_strangers();
+        }
         let applied = app.load(known).await?;
         app.join(terms, node_name, applied).await?;
         app.platform.engine.set_ready();

@@ -11,6 +11,7 @@ mod health;
 mod lease;
 mod recent;
 mod restore;
+mod shown;
 mod waits;
 
 pub use health::Health;
@@ -33,6 +34,7 @@ use crate::app::App;
 use crate::clock::boot;
 use control::Control;
 use recent::Recent;
+use shown::Shown;
 
 /// A node: one process from its start to its end.
 pub struct Node {
@@ -46,6 +48,7 @@ pub struct Node {
     origin: String,
     app: Weak<App>,
     state: Mutex<State>,
+    shown: Mutex<Shown>,
     /// Where in the log this node is, and where the log was when it was last looked at.
     applied: AtomicI64,
     head: AtomicI64,
@@ -144,6 +147,7 @@ impl Node {
                 renew_no: 0,
                 has_row: false,
             }),
+            shown: Mutex::new(Shown::new(applied)),
             applied: AtomicI64::new(applied.seq),
             head: AtomicI64::new(applied.seq),
             reached: Mutex::default(),
@@ -225,6 +229,13 @@ impl Node {
     pub fn effective_by(&self, now: Time) -> Time {
         let wait = self.terms.waited_for(self.terms.ttl, self.terms.grace);
         now.plus_ms(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX) + 1)
+    }
+
+    /// A follower has applied something: what was not shown for its sake may be by now.
+    pub fn hears_follower(&self) {
+        if lock(&self.shown).is_behind() {
+            self.wake.follow.notify_one();
+        }
     }
 
     /// Shows verification the lease as it is now.

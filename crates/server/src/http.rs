@@ -5,6 +5,7 @@ pub mod api;
 pub mod authz;
 pub mod body;
 mod connection;
+mod follow;
 pub mod gate;
 pub mod internal;
 mod oauth;

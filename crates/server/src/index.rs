@@ -21,14 +21,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
+use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status, is_in};
 use keyway_domain::id::AccountId;
 use keyway_domain::limits::ENDED_REMEMBERED_DAYS;
+use keyway_domain::rate::{self, RateState};
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_domain::verdict::Access;
 use keyway_secret::{Digest, DigestPrefix};
 use keyway_store::accounts::Account;
+
+use crate::followers::{Followers, Subject};
 
 use pool::Pool;
 use record::Record;
@@ -47,6 +50,8 @@ pub struct Index {
     sealed: Pool<OnceLock<Sealed>>,
     scopes: Scopes,
     writer: Mutex<Writer>,
+    /// Who hears of each change.
+    followers: OnceLock<Arc<Followers>>,
     /// Secrets that are known, and how many bytes they take.
     count: AtomicU64,
 }
@@ -67,17 +72,17 @@ struct Writer {
     free: Vec<u32>,
 }
 
-/// A rate limit after one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateState {
-    /// Requests a window.
-    pub limit: u32,
-    /// Requests left.
-    pub remaining: u32,
-    /// The window's milliseconds.
-    pub window_ms: u32,
-    /// Milliseconds until all of them are back; for a refused request, until one is.
-    pub reset_ms: u64,
+/// Allowed requests of one minute, from one place, for one scope.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowed {
+    /// How many.
+    pub requests: u32,
+    /// In which minute.
+    pub minute: u32,
+    /// From where: a hash from 0 to 63.
+    pub place: u32,
+    /// For what, with a hash from 0 to 63.
+    pub need: Option<(Access, u32)>,
 }
 
 /// What is new about an allowed request.
@@ -123,6 +128,7 @@ impl Index {
                 rates: HashMap::new(),
                 free: Vec::new(),
             }),
+            followers: OnceLock::new(),
             count: AtomicU64::new(0),
         };
         // Place 0 of these says "none".
@@ -130,6 +136,19 @@ impl Index {
         index.rates.grow();
         index.sealed.grow();
         index
+    }
+
+    /// Tells followers of each change from now on.
+    pub fn tell(&self, followers: Arc<Followers>) {
+        // An index is opened once.
+        let _ = self.followers.set(followers);
+    }
+
+    /// Tells of a change, which must be made by now.
+    pub(crate) fn changed(&self, subject: Subject) {
+        if let Some(followers) = self.followers.get() {
+            followers.tell(subject);
+        }
     }
 
     /// What is known of a digest. Lock-free; a miss is final.
@@ -182,35 +201,24 @@ impl Index {
 
     /// Whether requests may come from the address. Without an address, only if there is no list.
     pub fn address_allowed(&self, entry: &Entry, address: Option<IpAddr>) -> bool {
-        if entry.addresses == 0 {
-            return true;
-        }
-        let Some(list) = self.addresses.at(entry.addresses).and_then(OnceLock::get) else {
-            return false;
-        };
-        address.is_some_and(|address| {
-            // A v4 client on a v6 socket is the v4 client that the list names.
-            let address = address.to_canonical();
-            list.iter().any(|range| range.contains(&address))
-        })
+        entry.addresses == 0 || is_in(self.addresses(entry), address)
     }
 
-    /// Counts an allowed request in a minute, from a place and for a scope that are given with hashes
-    /// from 0 to 63; what of it is new.
-    pub fn note_allowed(
-        &self,
-        entry: &Entry,
-        minute: u32,
-        place: u32,
-        need: Option<(Access, u32)>,
-    ) -> Noted {
+    /// The credential's list of addresses; empty if there is none.
+    pub fn addresses(&self, entry: &Entry) -> &[IpNet] {
+        self.addresses.at(entry.addresses).and_then(OnceLock::get).map_or(&[], |list| list)
+    }
+
+    /// Counts allowed requests; what of them is new.
+    pub fn note_allowed(&self, entry: &Entry, noted: &Allowed) -> Noted {
+        let Allowed { requests, minute, place, need } = *noted;
         let Some(record) = self.records.at(entry.slot) else { return Noted::default() };
         let new_need = need.is_some_and(|(access, bit)| {
-            let before = self.scopes.count(&record.scopes, access);
+            let before = self.scopes.count(&record.scopes, access, requests);
             before.map_or_else(|| is_new(&record.needs, bit), |before| before == 0)
         });
         Noted {
-            first_since_taken: record.allowed.fetch_add(1, Ordering::Relaxed) == 0,
+            first_since_taken: record.allowed.fetch_add(requests, Ordering::Relaxed) == 0,
             first_this_minute: record.minute.load(Ordering::Relaxed) != minute
                 && record.minute.swap(minute, Ordering::Relaxed) != minute,
             new_place: is_new(&record.places, place),
@@ -233,44 +241,32 @@ impl Index {
         })
     }
 
-    /// Takes one request from the credential's rate limit: the generic cell rate algorithm, one
-    /// compare-and-swap. `None` without a limit; `Err` when it is used up.
+    /// Takes one request from the credential's rate limit, with one compare-and-swap. `None` without
+    /// a limit; `Err` when it is used up.
     pub fn take_rate(&self, entry: &Entry, now: Time) -> Option<Result<RateState, RateState>> {
-        let rule = *self.rates.at(entry.rate)?.get()?;
+        let rule = self.rate(entry)?;
         let record = self.records.at(entry.rate_slot)?;
-        let now_us = u64::try_from(now.0).unwrap_or(0).saturating_mul(1000);
-        let window = u64::from(rule.window_ms) * 1000;
-        let each = (window / u64::from(rule.requests)).max(1);
-        let state = |arrival: u64| RateState {
-            limit: rule.requests,
-            window_ms: rule.window_ms,
-            remaining: u32::try_from((now_us + window).saturating_sub(arrival) / each).unwrap_or(0),
-            reset_ms: arrival.saturating_sub(now_us).div_ceil(1000),
-        };
         let mut arrival = record.arrival.load(Ordering::Relaxed);
         loop {
-            // A clock that went back must not lock anyone out for longer than a window.
-            let from = arrival.clamp(now_us, now_us + window);
-            let next = from + each;
-            if next > now_us + window {
-                let wait = RateState {
-                    limit: rule.requests,
-                    window_ms: rule.window_ms,
-                    remaining: 0,
-                    reset_ms: (next - now_us - window).div_ceil(1000),
-                };
-                return Some(Err(wait));
-            }
+            let (next, state) = match rate::take(rule, arrival, now) {
+                Ok(taken) => taken,
+                Err(state) => return Some(Err(state)),
+            };
             match record.arrival.compare_exchange_weak(
                 arrival,
                 next,
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Some(Ok(state(next))),
+                Ok(_) => return Some(Ok(state)),
                 Err(other) => arrival = other,
             }
         }
+    }
+
+    /// The credential's rate limit.
+    pub fn rate(&self, entry: &Entry) -> Option<RateLimit> {
+        self.rates.at(entry.rate)?.get().copied()
     }
 
     /// Takes over an account as it is now.
@@ -280,6 +276,7 @@ impl Index {
         if let Some(indexed) = self.accounts.at(place).and_then(OnceLock::get) {
             indexed.apply(account);
         }
+        self.changed(Subject::Account(account.id));
     }
 
     /// Refuses everything of an account.
@@ -289,6 +286,7 @@ impl Index {
         if let Some(indexed) = self.accounts.at(place).and_then(OnceLock::get) {
             indexed.suspend();
         }
+        self.changed(Subject::Account(id));
     }
 
     /// Takes over a credential as it is now.
@@ -301,6 +299,7 @@ impl Index {
             }
             tracing::error!(credential = %credential.id, "not indexed, and so refused: {what}");
         }
+        self.changed(Subject::Credential(credential.id));
     }
 
     fn apply_locked(

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod contexts;
 pub mod csv;
 pub mod denied;
+pub mod followers;
 pub mod http;
 
 pub mod index;

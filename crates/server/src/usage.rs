@@ -11,7 +11,7 @@ use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Reason};
 use keyway_store::usage::{Batch, Seen, UNLISTED};
 
-use crate::index::{Entry, Index, Noted};
+use crate::index::{Allowed, Entry, Index, Noted};
 use crate::verify::{Headers, One};
 
 const SHARDS: usize = 64;
@@ -76,7 +76,7 @@ impl Usage {
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts an allowed request.
+    /// Counts allowed requests.
     pub fn allowed(&self, index: &Index, entry: &Entry, use_: &Use<'_, impl Headers>) {
         let minute = u32::try_from(use_.now.0 / MINUTE_MS).unwrap_or(u32::MAX);
         let turn = self.turn.load(Ordering::Relaxed);
@@ -89,7 +89,8 @@ impl Usage {
             }
         };
         let need = number.map(|number| (use_.access, bit(number, turn)));
-        let noted = index.note_allowed(entry, minute, place, need);
+        let requests = use_.requests;
+        let noted = index.note_allowed(entry, &Allowed { requests, minute, place, need });
         if noted == Noted::default() {
             return;
         }
@@ -107,10 +108,10 @@ impl Usage {
         }
     }
 
-    /// Counts a refused request of a known secret.
+    /// Counts refused requests of a known secret.
     pub fn refused(&self, entry: &Entry, reason: Reason, use_: &Use<'_, impl Headers>) {
         let mut shard = self.shard(entry.slot);
-        *shard.refused.entry((entry.slot, reason)).or_insert(0) += 1;
+        *shard.refused.entry((entry.slot, reason)).or_insert(0) += u64::from(use_.requests);
         shard.refused_seen.entry(entry.slot).or_insert_with(|| use_.seen());
     }
 
@@ -165,8 +166,10 @@ impl Default for Usage {
     }
 }
 
-/// A request, as far as it is written down.
+/// Requests of one moment, as far as they are written down.
 pub struct Use<'u, H> {
+    /// How many.
+    pub requests: u32,
     /// When.
     pub now: Time,
     /// From where.

@@ -5,6 +5,7 @@ mod answer;
 mod canonical_json;
 mod ended_tokens;
 mod in_process;
+mod passport;
 mod present;
 mod request_id;
 mod salts;
@@ -26,7 +27,8 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use keyway_domain::Environment;
 use keyway_domain::grant::{Action, Grant, Need};
-use keyway_domain::scheme::{Act, Presented, Scheme, is_canonical};
+use keyway_domain::rate::RateState;
+use keyway_domain::scheme::{Presented, Scheme, Spotter, is_canonical};
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Facts, Reason, Wanted, judge};
 use keyway_guard::GrantNames;
@@ -34,7 +36,7 @@ use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 
 use crate::clock::Clock;
 use crate::coherence::Lease;
-use crate::index::{Entry, Index, IndexedAccount, RateState};
+use crate::index::{Entry, Index, IndexedAccount};
 use crate::request_log::{Noted, RequestLog};
 use crate::usage::{Usage, Use};
 use ended_tokens::EndedTokens;
@@ -59,8 +61,8 @@ pub struct Engine {
     resources_mark: [u8; token::MARK_BYTES],
     /// Grants that were answered, by names.
     grants: ArcSwap<HashMap<Grant, Arc<GrantNames>>>,
-    /// Text that every secret of the scheme starts with, to find one where it does not belong.
-    secret_prefixes: Vec<String>,
+    /// Finds secrets where they do not belong.
+    spotter: Spotter,
     /// Whether keys were imported by their hash, so that a miss is looked up under it too.
     imported: AtomicBool,
     /// Where judged requests are noted, if they are.
@@ -71,9 +73,6 @@ pub struct Engine {
     node: u16,
     sequence: AtomicU32,
 }
-
-/// So many characters after a secret's prefix make it a secret, also when it was cut.
-const SECRET_CHARS_MIN: usize = 10;
 
 /// A request to judge.
 #[derive(Debug, Clone, Copy, Default)]
@@ -131,17 +130,6 @@ impl Engine {
         node: u16,
         room: u64,
     ) -> Self {
-        let mut secret_prefixes: Vec<String> = Vec::new();
-        for kind in &scheme.kinds {
-            // A readable credential is public by nature; in a URL it tells nobody anything.
-            let is_public = kind.act(Act::Reveal).is_some();
-            for environment in Environment::ALL {
-                let prefix = kind.secret.prefix(environment).to_owned();
-                if !is_public && !secret_prefixes.contains(&prefix) {
-                    secret_prefixes.push(prefix);
-                }
-            }
-        }
         Self {
             index: Index::new(Arc::clone(&scheme), room),
             usage: Usage::new(),
@@ -149,7 +137,7 @@ impl Engine {
             ended_tokens: EndedTokens::default(),
             resources_mark: token::resources_mark(&keys, &scheme),
             grants: ArcSwap::default(),
-            secret_prefixes,
+            spotter: Spotter::new(&scheme),
             imported: AtomicBool::new(false),
             log: OnceLock::new(),
             lease: OnceLock::new(),
@@ -231,7 +219,8 @@ impl Engine {
             Access::Unlisted | Access::Identity => None,
         };
         if let Some(entry) = &draft.entry {
-            let use_ = Use { now, address: asked.address, headers, access: draft.access };
+            let (access, address) = (draft.access, asked.address);
+            let use_ = Use { requests: 1, now, address, headers, access };
             match verdict {
                 Ok(()) => self.usage.allowed(&self.index, entry, &use_),
                 Err(reason) => self.usage.refused(entry, reason, &use_),
@@ -364,22 +353,7 @@ impl Engine {
 
     /// Whether text holds something that looks like a secret of this scheme.
     pub fn holds_secret(&self, text: &str) -> bool {
-        let has_tokens = self.scheme.login.is_some() || self.scheme.oauth.is_some();
-        let plain = |text: &str| {
-            if has_tokens && token::is_in(text) {
-                return true;
-            }
-            self.secret_prefixes.iter().any(|prefix| {
-                // Most paths are too short to hold one.
-                text.len() >= prefix.len() + SECRET_CHARS_MIN
-                    && text.match_indices(prefix.as_str()).any(|(at, _)| {
-                        let rest = text.as_bytes()[at + prefix.len()..].iter();
-                        rest.take_while(|byte| byte.is_ascii_alphanumeric()).count()
-                            >= SECRET_CHARS_MIN
-                    })
-            })
-        };
-        plain(text) || (text.contains('%') && plain(&percent_decoded(text)))
+        self.spotter.finds(text)
     }
 
     /// Whether a request asks for a login's token.
@@ -469,26 +443,4 @@ fn facts(entry: &Entry, account: &IndexedAccount, address_allowed: bool) -> Fact
         suspended: account.is_suspended(),
         address_allowed,
     }
-}
-
-/// Undoes percent-encoding of ASCII characters; anything else stays as it is.
-pub(crate) fn percent_decoded(text: &str) -> String {
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        decoded.push_str(&rest[..at]);
-        let byte = rest.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match byte {
-            Some(byte) if byte.is_ascii() => {
-                decoded.push(char::from(byte));
-                rest = &rest[at + 3..];
-            }
-            _ => {
-                decoded.push('%');
-                rest = &rest[at + 1..];
-            }
-        }
-    }
-    decoded.push_str(rest);
-    decoded
 }

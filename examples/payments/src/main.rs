@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use http::Uri;
-use keyway_guard::{GuardLayer, Remote};
+use keyway_client::{Follower, Following};
+use keyway_guard::{GuardLayer, Remote, Verifier};
 use keyway_payments::{Payments, SCHEMES};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +19,8 @@ const TOKEN_ENV: &str = "KEYWAY_TOKEN";
 /// A small payments API that lets Keyway decide about every request.
 ///
 /// It serves the paths and shapes of one platform, keeps what it is given apart for each account
-/// and environment, and asks `POST /v1/verify` of a Keyway node about each request.
+/// and environment, and asks `POST /v1/verify` of a Keyway node about each request, or about each
+/// credential once.
 #[derive(Debug, Parser)]
 #[command(name = "payments", version)]
 struct Arguments {
@@ -34,6 +36,9 @@ struct Arguments {
     /// The Keyway node to ask, such as `http://127.0.0.1:7411/v1/verify`.
     #[arg(long, value_name = "URL", value_parser = http_url)]
     verify_url: Uri,
+    /// Follow the node: judge in this process, and ask about each credential once.
+    #[arg(long)]
+    follow: bool,
     /// The environment variable that holds the operator token.
     #[arg(long, value_name = "NAME", default_value = TOKEN_ENV)]
     token_env: String,
@@ -45,7 +50,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let coloured = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(coloured).init();
-    match run(Arguments::parse()) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -54,18 +59,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let payments = Payments::open(arguments.database.as_deref())?;
-    let mut remote = Remote::new(arguments.verify_url);
-    if let Some(token) = token(&arguments.token_env)? {
-        remote = remote.token(token);
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let token = token(&arguments.token_env)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    if !arguments.follow {
+        let remote = Remote::new(&arguments.verify_url)?;
+        let remote = match token {
+            Some(token) => remote.token(&token)?,
+            None => remote,
+        };
+        return serve(&runtime, arguments, remote);
     }
-    let mut guard = GuardLayer::new(remote);
+    let mut following = Following::new(arguments.verify_url.clone());
+    if let Some(token) = token {
+        following = following.token(token);
+    }
+    let follower = runtime.block_on(Follower::start(following))?;
+    serve(&runtime, arguments, follower.clone())?;
+    runtime.block_on(follower.stop());
+    Ok(())
+}
+
+fn serve(
+    runtime: &tokio::runtime::Runtime,
+    arguments: &Arguments,
+    verifier: impl Verifier,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let payments = Payments::open(arguments.database.as_deref())?;
+    let mut guard = GuardLayer::new(verifier);
     if let Some(environment) = &arguments.environment {
         guard = guard.environment(environment);
     }
     let router = keyway_payments::router(payments, &arguments.scheme, guard);
-    let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let listener = TcpListener::bind(arguments.listen).await?;

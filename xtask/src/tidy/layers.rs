@@ -1,5 +1,5 @@
 //! Dependencies point downward: `server → store → domain → secret`, with `guard` and `coherence`
-//! on their own.
+//! on their own, and `client` beside the server.
 
 use super::Problem;
 use crate::mentions;
@@ -13,13 +13,14 @@ struct Layer {
     below: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 7] = [
+const LAYERS: [Layer; 8] = [
     Layer { folder: "crates/coherence/", below: &[] },
     Layer { folder: "crates/secret/", below: &[] },
     Layer { folder: "crates/domain/", below: &["secret"] },
     Layer { folder: "crates/store/", below: &["domain", "secret", "coherence"] },
     Layer { folder: "crates/guard/", below: &[] },
-    Layer { folder: "examples/payments/", below: &["guard"] },
+    Layer { folder: "crates/client/", below: &["guard", "domain", "coherence", "secret"] },
+    Layer { folder: "examples/payments/", below: &["client", "guard"] },
     Layer {
         folder: "crates/server/",
         below: &["store", "domain", "secret", "coherence", "guard", "payments", "server"],

@@ -5,11 +5,12 @@ use crate::tree::{Source, Tree};
 
 pub(super) const HOLDS: &str = "no scheme is named in code";
 
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 6] = [
     "crates/secret/src/",
     "crates/domain/src/",
     "crates/store/src/",
     "crates/guard/src/",
+    "crates/client/src/",
     "crates/server/src/",
 ];
 

@@ -1,5 +1,6 @@
 //! How a refusal looks on the wire to the platform's existing clients.
 
+use crate::rate::RateState;
 use crate::verdict::Reason;
 
 /// The platform's way of saying no.
@@ -56,9 +57,9 @@ pub struct Placeholders<'a> {
 pub struct Rendered {
     /// The HTTP status.
     pub status: u16,
-    /// The `WWW-Authenticate` challenge that goes with a 401 (RFC 9110 §15.5.2), and with a 403 of
-    /// a bearer credential (RFC 6750 §3.1).
-    pub challenge: Option<String>,
+    /// Its headers. Among them the `WWW-Authenticate` challenge that goes with a 401 (RFC 9110
+    /// §15.5.2), and with a 403 of a bearer credential (RFC 6750 §3.1).
+    pub headers: Vec<(String, String)>,
     /// The body, JSON.
     pub body: String,
 }
@@ -146,8 +147,13 @@ impl Dialect {
         &self.refusals[reason as usize]
     }
 
-    /// Renders a refusal.
-    pub fn render(&self, reason: Reason, facts: &Placeholders<'_>) -> Rendered {
+    /// Renders a refusal, whose headers come after those that are there.
+    pub fn render(
+        &self,
+        reason: Reason,
+        facts: &Placeholders<'_>,
+        mut headers: Vec<(String, String)>,
+    ) -> Rendered {
         let refused = self.refused(reason);
         let message = fill(&refused.message, facts);
         let mut body = String::with_capacity(192);
@@ -166,10 +172,36 @@ impl Dialect {
                 },
             }
         }
-        Rendered {
-            status: refused.status,
-            challenge: self.challenge(reason, refused, &message),
-            body,
+        let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+        add("content-type", "application/json".to_owned());
+        add("cache-control", "no-store".to_owned());
+        if let Some(challenge) = self.challenge(reason, refused, &message) {
+            add("www-authenticate", challenge);
+        }
+        if matches!(reason, Reason::RateLimited | Reason::Unavailable) {
+            add("retry-after", facts.retry_after.to_string());
+        }
+        Rendered { status: refused.status, headers, body }
+    }
+
+    /// Adds what tells a client its rate limit.
+    pub fn add_rate(&self, rate: RateState, headers: &mut Vec<(String, String)>) {
+        let RateState { limit, remaining, reset_ms, window_ms } = rate;
+        let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+        match self.rate_headers {
+            RateHeaders::None => {}
+            RateHeaders::Dashed => {
+                add("rate-limit-limit", limit.to_string());
+                add("rate-limit-remaining", remaining.to_string());
+                let reset = format!("{}.{:02}", reset_ms / 1000, reset_ms % 1000 / 10);
+                add("rate-limit-reset", reset);
+            }
+            RateHeaders::Draft => {
+                let window = u64::from(window_ms).div_ceil(1000);
+                let reset = reset_ms.div_ceil(1000);
+                add("ratelimit-policy", format!("\"default\";q={limit};w={window}"));
+                add("ratelimit", format!("\"default\";r={remaining};t={reset}"));
+            }
         }
     }
 

@@ -41,7 +41,10 @@ pub(super) fn scheme(text: &str) -> Result<Scheme, SchemeError> {
         line: error.span().map_or(1, |span| line(span.start)),
         message: error.message().to_owned(),
     })?;
-    check(file).map_err(|Complaint(at, message)| SchemeError { line: line(at), message })
+    let mut scheme =
+        check(file).map_err(|Complaint(at, message)| SchemeError { line: line(at), message })?;
+    text.clone_into(&mut scheme.text);
+    Ok(scheme)
 }
 
 fn check(file: file::File) -> Checked<Scheme> {
@@ -55,6 +58,7 @@ fn check(file: file::File) -> Checked<Scheme> {
         resources.iter().map(|resource| resource.name.clone()).collect();
     let words = [file.environments.test.word.as_str(), file.environments.live.word.as_str()];
     let mut scheme = Scheme {
+        text: String::new(),
         name: plain_name(file.name)?,
         title: file.title,
         summary: file.summary,

@@ -128,7 +128,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let sample_api_url = format!("http://{}", sample.local_addr()?);
     let payments = Payments::open(None)?;
     let routes = if args.remote {
-        let remote = keyway_guard::Remote::new(verify_url.parse()?);
+        let remote = keyway_guard::Remote::new(&verify_url.parse()?)?;
         router(payments, &args.scheme, GuardLayer::new(remote))
     } else {
         router(payments, &args.scheme, GuardLayer::new(InProcess(Arc::clone(&app))))

@@ -336,8 +336,10 @@ async fn say(app: &Arc<App>, args: &Args, serving: &Serving, output: &Output) {
     }
 }
 
-/// Gives the lease back, so that no change waits for this process.
+/// Waits until nobody answers for this process, and gives the lease back, so that no change waits for
+/// it.
 pub(crate) async fn leave(app: &Arc<App>) {
+    app.followers.close().await;
     if let Some(node) = app.coherence.get().cloned() {
         let left = tokio::task::spawn_blocking(move || node.stop()).await;
         if let Err(error) = left {

@@ -35,8 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(node: &Arc<Node>) {
     let mut line = Line::new(&node.target, PATIENCE, Some(LOG_CHANNEL.to_owned()));
+    let mut origins = Vec::new();
     while !node.stops() {
-        let origins = if node.control.is_slow() {
+        let noticed = if node.control.is_slow() {
             std::thread::park_timeout(SLOW);
             Vec::new()
         } else {
@@ -46,7 +47,8 @@ pub(super) fn run(node: &Arc<Node>) {
             })
         };
         let Some(app) = node.app.upgrade() else { return };
-        let kept_up = caught("keyway-follow", || keep_up(node, &app, &mut line, origins));
+        origins.extend(noticed);
+        let kept_up = caught("keyway-follow", || keep_up(node, &app, &mut line, &mut origins));
         let is_news = node.note(Part::Follow, kept_up.as_ref().copied());
         if let Some(error) = kept_up.err().filter(|_| is_news) {
             tracing::warn!(%error, "the change log can't be followed; it is tried again");
@@ -55,7 +57,14 @@ pub(super) fn run(node: &Arc<Node>) {
     }
 }
 
-fn keep_up(node: &Node, app: &App, line: &mut Line, origins: Vec<String>) -> Result<(), DbError> {
+/// `origins` are of whose changes there was notice; they stay until it is shown that this node has
+/// them.
+fn keep_up(
+    node: &Node,
+    app: &App,
+    line: &mut Line,
+    origins: &mut Vec<String>,
+) -> Result<(), DbError> {
     if node.is_broken.load(Ordering::SeqCst) {
         restore::begin_again(node, app, line)?;
     }
@@ -72,6 +81,7 @@ fn keep_up(node: &Node, app: &App, line: &mut Line, origins: Vec<String>) -> Res
                     state.holder.applied(each);
                     position = each;
                 }
+                lock(&node.shown).reached(position, app.followers.place());
                 node.publish(&state);
                 node.applied.store(position.seq, Ordering::Release);
                 node.head.fetch_max(position.seq, Ordering::AcqRel);
@@ -86,18 +96,30 @@ fn keep_up(node: &Node, app: &App, line: &mut Line, origins: Vec<String>) -> Res
     }
     if moved {
         tell_reached(node);
-        acknowledge(node, line, origins)?;
+    }
+    let (before, position) = {
+        let mut shown = lock(&node.shown);
+        (shown.at(), shown.look(app.followers.least()))
+    };
+    if position != before {
+        acknowledge(node, line, position, origins)?;
     }
     Ok(())
 }
 
 /// Writes down how far this node is, and tells those whose changes it has read. Who was not heard
 /// of looks by itself.
-fn acknowledge(node: &Node, line: &mut Line, origins: Vec<String>) -> Result<(), DbError> {
-    let (inc, has_row, position) = {
+fn acknowledge(
+    node: &Node,
+    line: &mut Line,
+    position: Position,
+    origins: &mut Vec<String>,
+) -> Result<(), DbError> {
+    let (inc, has_row) = {
         let state = lock(&node.state);
-        (state.inc, state.has_row, state.holder.position())
+        (state.inc, state.has_row)
     };
+    let origins = std::mem::take(origins);
     if !has_row {
         return Ok(());
     }

@@ -129,6 +129,7 @@ fn note_loss(node: &Node) {
 }
 
 fn renew(node: &Node, line: &mut Line) -> Result<Renewed, DbError> {
+    let shown = lock(&node.shown).at();
     let (renewal, mark, has_row, applied) = {
         let mut state = lock(&node.state);
         if !state.holder.may_renew() {
@@ -149,9 +150,9 @@ fn renew(node: &Node, line: &mut Line) -> Result<Renewed, DbError> {
     let asked = boot();
     let write = |tx: &mut Tx<'_>| {
         if has_row {
-            leases::renew(tx, node.own.node, mark, applied)
+            leases::renew(tx, node.own.node, mark, shown)
         } else {
-            leases::take(tx, &node.own, mark, applied)
+            leases::take(tx, &node.own, mark, shown)
         }
     };
     // The head is read in a snapshot of its own, after the commit: what is not in it yet will see

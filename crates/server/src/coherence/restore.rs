@@ -56,6 +56,7 @@ pub(super) fn begin_again(node: &Node, app: &App, line: &mut Line) -> Result<(),
     let mut state = lock(&node.state);
     state.holder.reloaded(position);
     state.has_row = false;
+    lock(&node.shown).reloaded(position, app.followers.place());
     node.publish(&state);
     node.applied.store(position.seq, Ordering::Release);
     node.head.store(position.seq, Ordering::Release);

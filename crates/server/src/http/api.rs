@@ -40,7 +40,6 @@ use super::{Call, Reply, json as json_reply};
 use crate::app::Realm;
 use crate::coherence::Reach;
 use crate::commands::{Error, Moment, repeats};
-use crate::verify::percent_decoded;
 
 /// What a command has to say: its answer, and, apart from it, what is shown only this once.
 pub struct Done {
@@ -201,7 +200,10 @@ impl Call {
                     format!("there is no parameter of that name; there are: {}", known.join(", "));
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "unknown_parameter", detail));
             }
-            if query.insert(name.to_owned(), percent_decoded(value)).is_some() {
+            if query
+                .insert(name.to_owned(), keyway_domain::scheme::percent_decoded(value))
+                .is_some()
+            {
                 let detail = format!("`{name}` is there twice");
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "doubled_parameter", detail));
             }

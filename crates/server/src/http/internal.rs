@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::problem::Problem;
 use super::serve::read_body;
-use super::{Reply, answer, authz, json as json_reply, text};
+use super::{Reply, answer, authz, follow, json as json_reply, text};
 use crate::app::App;
 use crate::coherence::Node;
 use crate::verify::{Answered, Asked, HeaderPairs};
@@ -63,6 +63,13 @@ pub(super) async fn serve(
             Ok(body) => one(app, &body),
             Err(problem) => Err(problem),
         },
+        (&Method::POST, "/v1/follow") => match read_body(body, follow::QUESTION_BYTES_MAX).await {
+            Ok(body) => follow::serve(app, &body).await,
+            Err(problem) => Err(problem),
+        },
+        (&Method::GET, "/v1/follow/scheme") => {
+            Ok(text(StatusCode::OK, app.platform.rules.scheme.text.clone()))
+        }
         (&Method::POST, "/v1/verify/batch") => match read_body(body, BATCH_BYTES_MAX).await {
             Ok(body) => batch(app, &body),
             Err(problem) => Err(problem),
@@ -143,6 +150,8 @@ fn ask(app: &App, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
         return Err(Problem::invalid("method", "method and path go together"));
     }
     let headers = HeaderPairs(&question.headers);
+    // Before anything is looked up: what changes from here on, a follower is told after this.
+    let as_of = question.passport.then(|| app.followers.place());
     let judged = engine.verify(
         &headers,
         &Asked {
@@ -165,6 +174,7 @@ fn ask(app: &App, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
             identity: Some(passed.identity),
             response_headers: passed.response_headers,
             answer: None,
+            passport: as_of.and_then(|as_of| engine.passport(&judged, &headers, as_of)),
         },
         Answered::Refused(reason, answer) => refused(reason.as_str(), answer),
         Answered::LoggedIn(answer) => refused("answered", answer),
@@ -180,6 +190,7 @@ fn refused(reason: &str, answer: keyway_guard::Answer) -> AnswerBody {
         identity: None,
         response_headers: Vec::new(),
         answer: Some(answer),
+        passport: None,
     }
 }
 
@@ -231,6 +242,9 @@ fn metrics(app: &App) -> String {
     line(format_args!("# HELP keyway_store_well Whether the last write reached the database."));
     line(format_args!("# TYPE keyway_store_well gauge"));
     line(format_args!("keyway_store_well {}", u8::from(app.store_well.load(Ordering::Relaxed))));
+    line(format_args!("# HELP keyway_followers Processes that verify after this one."));
+    line(format_args!("# TYPE keyway_followers gauge"));
+    line(format_args!("keyway_followers {}", app.followers.count()));
     if let Some(node) = app.coherence.get() {
         nodes(node, &mut line);
     }

@@ -7,6 +7,7 @@ use keyway_domain::time::Time;
 use keyway_secret::{Digest, DigestPrefix};
 
 use super::{Entry, Index};
+use crate::followers::Subject;
 
 impl Index {
     /// Ends at once the secret of a digest; there must be one writer at a time.
@@ -25,6 +26,7 @@ impl Index {
         for secret in before.secrets.iter().filter(|secret| !kept(&secret.digest)) {
             self.end(secret.digest.prefix());
         }
+        self.changed(Subject::Credential(now.id));
     }
 
     /// Ends at once, for ever, every secret of which that holds: what can't be vouched for is not
@@ -38,5 +40,6 @@ impl Index {
                 record.write(record.digest(), &ended);
             }
         }
+        self.changed(Subject::Everything);
     }
 }

@@ -34,15 +34,15 @@ impl Scopes {
         Self { counters: Pool::new(), width, giving, full }
     }
 
-    /// Counts a request; the count before it, or `None` if there is no room to count it.
+    /// Counts requests; the count before them, or `None` if there is no room to count them.
     ///
     /// `block` is where a record keeps its block: one more than the number of the block, or 0.
-    pub(super) fn count(&self, block: &AtomicU32, access: Access) -> Option<u32> {
+    pub(super) fn count(&self, block: &AtomicU32, access: Access, requests: u32) -> Option<u32> {
         let known = match block.load(Ordering::Acquire) {
             0 => self.give(block)?,
             known => known,
         };
-        Some(self.counter(known, access)?.fetch_add(1, Ordering::Relaxed))
+        Some(self.counter(known, access)?.fetch_add(requests, Ordering::Relaxed))
     }
 
     /// Takes the requests for a scope out of their counter.

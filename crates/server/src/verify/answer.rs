@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use keyway_domain::grant::Grant;
-use keyway_domain::scheme::{Placeholders, RateHeaders};
+use keyway_domain::scheme::Placeholders;
 use keyway_domain::verdict::Reason;
-use keyway_guard::{Answer, GrantNames, Identity, Passed, Rate};
+use keyway_guard::{Answer, GrantNames, Identity, Passed, Rate, request_ids};
 
 use super::{Engine, Headers, Judged, One};
-use crate::index::RateState;
 
 /// A decision as it goes over the wire.
 #[derive(Debug)]
@@ -26,9 +25,9 @@ impl Engine {
     /// Renders a decision. The request's headers are asked for its own request id.
     pub fn answer(&self, judged: &Judged, headers: &impl Headers) -> Answered {
         let request_id = judged.request.seal(&self.keys.requests);
-        let mut added = request_ids(&request_id, headers);
+        let mut added = ids(&request_id, headers);
         if let Some(rate) = judged.rate {
-            self.rate_headers(rate, &mut added);
+            self.scheme.dialect.add_rate(rate, &mut added);
         }
         match (judged.verdict, &judged.login, &judged.entry) {
             (Ok(()), Some((token, until)), _) => {
@@ -89,7 +88,7 @@ impl Engine {
             login: None,
         };
         let request_id = judged.request.seal(&self.keys.requests);
-        let added = request_ids(&request_id, headers);
+        let added = ids(&request_id, headers);
         self.refusal(reason, &judged, &request_id, added)
     }
 
@@ -119,7 +118,7 @@ impl Engine {
         reason: Reason,
         judged: &Judged,
         request_id: &str,
-        mut headers: Vec<(String, String)>,
+        headers: Vec<(String, String)>,
     ) -> Answer {
         let missing = judged
             .need
@@ -137,56 +136,18 @@ impl Engine {
             retry_after,
             request_id,
         };
-        let rendered = self.scheme.dialect.render(reason, &facts);
-        headers.push(json_type());
-        headers.push(no_store());
-        if let Some(challenge) = rendered.challenge {
-            headers.push(("www-authenticate".to_owned(), challenge));
-        }
-        if matches!(reason, Reason::RateLimited | Reason::Unavailable) {
-            headers.push(("retry-after".to_owned(), retry_after.to_string()));
-        }
-        let (status, body) = (rendered.status, rendered.body);
-        Answer { status, headers, body }
-    }
-
-    fn rate_headers(&self, rate: RateState, headers: &mut Vec<(String, String)>) {
-        let RateState { limit, remaining, reset_ms, window_ms } = rate;
-        match self.scheme.dialect.rate_headers {
-            RateHeaders::None => {}
-            RateHeaders::Dashed => {
-                let reset = format!("{}.{:02}", reset_ms / 1000, reset_ms % 1000 / 10);
-                headers.push(("rate-limit-limit".to_owned(), limit.to_string()));
-                headers.push(("rate-limit-remaining".to_owned(), remaining.to_string()));
-                headers.push(("rate-limit-reset".to_owned(), reset));
-            }
-            RateHeaders::Draft => {
-                let window = u64::from(window_ms).div_ceil(1000);
-                let reset = reset_ms.div_ceil(1000);
-                let policy = format!("\"default\";q={limit};w={window}");
-                headers.push(("ratelimit-policy".to_owned(), policy));
-                let state = format!("\"default\";r={remaining};t={reset}");
-                headers.push(("ratelimit".to_owned(), state));
-            }
-        }
+        let rendered = self.scheme.dialect.render(reason, &facts, headers);
+        Answer { status: rendered.status, headers: rendered.headers, body: rendered.body }
     }
 }
 
-/// The ids of an answer: ours, and the client's own beside it.
-fn request_ids(request_id: &str, headers: &impl Headers) -> Vec<(String, String)> {
-    let own = client_request_id(headers).unwrap_or(request_id);
-    vec![
-        ("request-id".to_owned(), request_id.to_owned()),
-        ("x-request-id".to_owned(), own.to_owned()),
-    ]
-}
-
-/// The client's own request id, if it is one that can be passed on.
-fn client_request_id(headers: &impl Headers) -> Option<&str> {
-    let One::Value(value) = headers.one("x-request-id") else { return None };
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:-".contains(byte);
-    let fits = (1..=128).contains(&value.len()) && value.iter().all(plain);
-    fits.then(|| std::str::from_utf8(value).ok()).flatten()
+/// The ids of an answer.
+fn ids(request_id: &str, headers: &impl Headers) -> Vec<(String, String)> {
+    let own = match headers.one("x-request-id") {
+        One::Value(value) => Some(value),
+        One::Missing | One::Many => None,
+    };
+    request_ids(request_id, own)
 }
 
 fn json_type() -> (String, String) {

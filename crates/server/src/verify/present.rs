@@ -4,13 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use http::HeaderMap;
 use keyway_domain::limits::CREDENTIAL_BYTES_MAX;
-use keyway_domain::scheme::Presented;
+use keyway_domain::scheme::{Presented, TOKEN_PREFIX};
 use keyway_domain::verdict::Reason;
 use zeroize::Zeroizing;
 
 use super::Engine;
 use super::signature::Signed;
-use super::token::TOKEN_PREFIX;
 
 /// One header of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::TokenId;
-use keyway_domain::scheme::{Presented, Scheme};
+use keyway_domain::scheme::{Presented, Scheme, TOKEN_PREFIX};
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Reason, Wanted, judge};
 use keyway_secret::{DigestPrefix, Keyring, OsEntropy};
@@ -15,10 +15,8 @@ use keyway_store::tokens::EndedToken;
 
 use super::present::{Extracted, Refused};
 use super::{Engine, facts};
+use crate::followers::Subject;
 use crate::index::Entry;
-
-/// What every token starts with.
-pub(super) const TOKEN_PREFIX: &str = "kwt_";
 
 const LOGIN: u8 = 1;
 const LOGIN_BYTES: usize = 1 + 16 + 8;
@@ -60,16 +58,6 @@ pub enum FoundToken {
     Astray,
     /// An access token.
     Access(AccessToken),
-}
-
-/// Whether a text holds something that looks like a token.
-pub(super) fn is_in(text: &str) -> bool {
-    const CHARS_MIN: usize = 20;
-    text.match_indices(TOKEN_PREFIX).any(|(at, _)| {
-        let rest = text.as_bytes()[at + TOKEN_PREFIX.len()..].iter();
-        let of_one = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-        rest.take_while(of_one).count() >= CHARS_MIN
-    })
 }
 
 /// What a token says.
@@ -176,6 +164,14 @@ impl Engine {
         Ok(entry)
     }
 
+    /// When a token ends by itself, and which it is if it can be revoked.
+    pub(super) fn token_end(&self, text: &str) -> Option<(Time, Option<TokenId>)> {
+        Some(match self.open_token(text).ok()? {
+            Said::Login { until, .. } => (until, None),
+            Said::Access { until, id, .. } => (until, Some(id)),
+        })
+    }
+
     /// The secret that was traded, if its kind may be traded so.
     fn traded(&self, prefix: [u8; 16], how: Presented) -> Result<Entry, Refused> {
         let unknown = Refused::because(Reason::Unknown);
@@ -221,6 +217,7 @@ impl Engine {
     /// Refuses a token from now on.
     pub fn end_token(&self, token: EndedToken) {
         self.ended_tokens.put(token);
+        self.index.changed(Subject::Token(token.id));
     }
 
     /// The tokens that were revoked.

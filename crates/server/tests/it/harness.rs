@@ -206,8 +206,8 @@ impl Keyway {
         let guarded_internal = listen(&app, Door::Internal { token: true }, &stopped).await;
         let payments = Payments::open(None).expect("the sample API opens");
         let inside = || GuardLayer::new(InProcess(Arc::clone(&app)));
-        let verify_url = format!("http://{internal}/v1/verify").parse().expect("a URL");
-        let remote = GuardLayer::new(Remote::new(verify_url));
+        let node = format!("http://{internal}").parse().expect("a URL");
+        let remote = GuardLayer::new(Remote::new(&node).expect("a node"));
         let api = sample(router(payments.clone(), scheme, inside()), &stopped).await;
         let live = inside().environment("live");
         let live_api = sample(router(payments.clone(), scheme, live), &stopped).await;

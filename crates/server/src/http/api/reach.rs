@@ -34,11 +34,15 @@ impl App {
         position: Option<Position>,
         reach: Reach,
     ) -> Result<Reached, keyway_store::DbError> {
-        let Some(node) = self.coherence.get() else {
-            // This process is alone, and its index was changed before anyone was answered.
-            return Ok(Reached { effect: Effect::Everywhere { nodes: 1 }, took_ms: 0 });
-        };
         let began = boot();
+        let Some(node) = self.coherence.get() else {
+            // This process is alone, and its index was changed before anyone was answered; whoever
+            // verifies after it was told then.
+            self.followers.settled().await;
+            let took = boot().since(began).as_millis();
+            let took_ms = u64::try_from(took).unwrap_or(u64::MAX);
+            return Ok(Reached { effect: Effect::Everywhere { nodes: 1 }, took_ms });
+        };
         let position = match position {
             Some(position) => position,
             None => self.db.read(changes::head).await?,
@@ -50,8 +54,9 @@ impl App {
 
     /// By when a change that was kept now is true everywhere.
     fn effective_by(&self) -> Time {
-        let now = self.now();
-        self.coherence.get().map_or(now, |node| node.effective_by(now))
+        let (now, wait) = (self.now(), self.followers.patience());
+        let alone = now.plus_ms(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        self.coherence.get().map_or(alone, |node| node.effective_by(now))
     }
 }
 

@@ -20,7 +20,7 @@ fn each_scope_of_each_record_has_a_counter_of_its_own() {
     for (of, block) in blocks.iter().enumerate() {
         for (nth, scope) in every().enumerate() {
             for before in 0..=(of * 10 + nth) {
-                assert_eq!(scopes.count(block, scope), u32::try_from(before).ok());
+                assert_eq!(scopes.count(block, scope, 1), u32::try_from(before).ok());
             }
         }
     }
@@ -38,9 +38,9 @@ fn a_record_that_was_never_used_has_nothing_and_a_wrong_scope_counts_nowhere() {
     let scopes = Scopes::new(2);
     let (unused, used) = (AtomicU32::new(0), AtomicU32::new(0));
     assert_eq!(scopes.take(&unused, need(0, Action::Read)), 0);
-    assert_eq!(scopes.count(&used, need(3, Action::Read)), None);
-    assert_eq!(scopes.count(&used, Access::Identity), None);
-    assert_eq!(scopes.count(&used, need(1, Action::Write)), Some(0));
+    assert_eq!(scopes.count(&used, need(3, Action::Read), 1), None);
+    assert_eq!(scopes.count(&used, Access::Identity, 1), None);
+    assert_eq!(scopes.count(&used, need(1, Action::Write), 1), Some(0));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn nothing_is_lost_when_many_count_at_once() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..10_000 {
-                    scopes.count(&block, need(0, Action::Read)).expect("there is room");
+                    scopes.count(&block, need(0, Action::Read), 1).expect("there is room");
                 }
             });
         }
