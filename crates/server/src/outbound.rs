@@ -38,6 +38,7 @@ use tokio_rustls::rustls::RootCertStore;
 
 pub use address::ForbiddenAddress;
 pub use answer::Answer;
+pub(crate) use connect::{system_roots, tls};
 pub use resolve::{Answers, Resolver, SystemResolver};
 pub use target::{Parsed, UrlProblem, check_url};
 pub use trouble::{Phase, Trouble};
@@ -95,7 +96,7 @@ impl Outbound {
     /// Trusts the certificate authorities of the system. Addresses within `allowed` are called
     /// although they are of a kind that is not.
     pub fn new(allowed: Vec<IpNet>, resolver: Arc<dyn Resolver>) -> Result<Self, Unusable> {
-        Self::with_roots(allowed, resolver, connect::system_roots())
+        Self::with_roots(allowed, resolver, system_roots())
     }
 
     /// Trusts these certificate authorities and no others.
@@ -104,7 +105,7 @@ impl Outbound {
         resolver: Arc<dyn Resolver>,
         roots: RootCertStore,
     ) -> Result<Self, Unusable> {
-        let connector = Connector { allowed, resolver, tls: connect::tls(roots)? };
+        let connector = Connector { allowed, resolver, tls: tls(roots)? };
         Ok(Self { connector, times: Times::default(), allow_http: false })
     }
 

@@ -137,7 +137,7 @@ fn a_new_key_goes_straight_into_an_environment_file() {
     let account = json(&keyway(&data, &["accounts", "create", "--name", "Toko", "--json"]));
     let account = account["id"].as_str().expect("an id").to_owned();
     let file = folder.0.join("app.env");
-    let path = file.display().to_string();
+    let to = format!("env:{}", file.display());
     let create = [
         "credentials",
         "create",
@@ -151,8 +151,8 @@ fn a_new_key_goes_straight_into_an_environment_file() {
         "Billing",
         "--grant",
         "everything",
-        "--env-file",
-        &path,
+        "--to",
+        &to,
         "--json",
     ];
     let made = keyway(&data, &create);

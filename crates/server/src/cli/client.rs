@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::response::Parts;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
@@ -53,40 +54,79 @@ impl Client {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
+    /// Does something once, however often it is asked under the same key. Fails if nobody can say
+    /// whether it was done.
+    pub(crate) async fn post_once(
+        &self,
+        path: &str,
+        body: &Value,
+        key: &str,
+    ) -> Result<Once, Failure> {
+        let request = asking(Method::POST, path, Some(body)).header("idempotency-key", key);
+        let (head, body) = self.send(request.body(bytes_of(Some(body)))?).await?;
+        let value: Value = serde_json::from_slice(&body)?;
+        if head.status.is_success() {
+            let is_repeated = head.headers.contains_key("idempotency-replayed");
+            return Ok(Once::Done { value, is_repeated });
+        }
+        let failure = said(head.status, &value);
+        if head.status.is_server_error() { Err(failure) } else { Ok(Once::Refused(failure)) }
+    }
+
     async fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let body = Bytes::from(body.map_or_else(String::new, Value::to_string));
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "localhost")
-            .header(CONTENT_TYPE, "application/json")
-            .body(body)?;
-        let (status, body) = match self {
+        let request = asking(method, path, body).body(bytes_of(body))?;
+        let (head, body) = self.send(request).await?;
+        let value: Value = serde_json::from_slice(&body)?;
+        if head.status.is_success() { Ok(value) } else { Err(said(head.status, &value)) }
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Result<(Parts, Bytes), Failure> {
+        match self {
             Self::Local(app, _) => {
                 let reply = management(Arc::clone(app), Door::Local, None, request).await;
-                (reply.status(), reply.into_body().collect().await?.to_bytes())
+                let (head, body) = reply.into_parts();
+                Ok((head, body.collect().await?.to_bytes()))
             }
-            Self::Socket(data) => over_socket(data, request).await?,
-        };
-        let value: Value = serde_json::from_slice(&body)?;
-        if status.is_success() { Ok(value) } else { Err(said(status, &value)) }
+            Self::Socket(data) => over_socket(data, request).await,
+        }
     }
 }
 
-async fn over_socket(data: &Data, request: Request<Bytes>) -> Result<(StatusCode, Bytes), Failure> {
+/// What became of something that is done once.
+pub(crate) enum Once {
+    /// It was done: now, or by an earlier call whose answer this is, without a secret.
+    Done {
+        /// The answer.
+        value: Value,
+        /// Whether an earlier call did it.
+        is_repeated: bool,
+    },
+    /// It was not, and nothing has changed.
+    Refused(Failure),
+}
+
+fn asking(method: Method, path: &str, body: Option<&Value>) -> http::request::Builder {
+    let request = Request::builder().method(method).uri(path).header("host", "localhost");
+    if body.is_some() { request.header(CONTENT_TYPE, "application/json") } else { request }
+}
+
+fn bytes_of(body: Option<&Value>) -> Bytes {
+    Bytes::from(body.map_or_else(String::new, Value::to_string))
+}
+
+async fn over_socket(data: &Data, request: Request<Bytes>) -> Result<(Parts, Bytes), Failure> {
     let stream = UnixStream::connect(data.socket()).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driving = tokio::spawn(connection);
-    let response = sender.send_request(request.map(Full::new)).await?;
-    let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
+    let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
+    let body = body.collect().await?.to_bytes();
     driving.abort();
-    Ok((status, body))
+    Ok((head, body))
 }
 
 /// A refusal of the API as a sentence.

@@ -1,15 +1,12 @@
 //! `keyway credentials`
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::client::Client;
 use super::data::Data;
+use super::handover::{Handover, To};
 use super::output::Output;
 
 /// Subcommands of `keyway credentials`.
@@ -45,9 +42,8 @@ pub(crate) enum Command {
         /// How long: `0s`, `15m`, `24h`, `7d`. The scheme has the default.
         #[arg(long)]
         overlap: Option<String>,
-        /// Write the new strings into this file (mode 0600) instead of showing them.
-        #[arg(long, value_name = "FILE")]
-        env_file: Option<PathBuf>,
+        #[command(flatten)]
+        to: To,
     },
     /// End the previous secret now.
     Finish(One),
@@ -62,7 +58,15 @@ pub(crate) enum Command {
     /// Undo the rotation: the new secret ends, the previous one is current again.
     Rollback(One),
     /// Replace the secret at once.
-    Regenerate(One),
+    Regenerate {
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        to: To,
+        /// With --to: take it that nobody has an accepted secret until the new one is written.
+        #[arg(long, requires = "to")]
+        accept_gap: bool,
+    },
     /// Make a second credential like this one.
     Duplicate {
         #[command(flatten)]
@@ -70,6 +74,8 @@ pub(crate) enum Command {
         /// The copy's name.
         #[arg(long)]
         name: Option<String>,
+        #[command(flatten)]
+        to: To,
     },
     /// Change name, access or expiry; the secret stays.
     Edit(Edit),
@@ -140,9 +146,8 @@ pub(crate) struct Create {
     /// When it stops: a date (00:00:00Z at its start) or an instant.
     #[arg(long)]
     expires_at: Option<String>,
-    /// Write the strings into this file (mode 0600) instead of showing them.
-    #[arg(long, value_name = "FILE")]
-    env_file: Option<PathBuf>,
+    #[command(flatten)]
+    to: To,
     #[command(flatten)]
     data: Data,
 }
@@ -197,13 +202,8 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<(), Failure
         Command::Show(one) => {
             output.object(&Client::connect(&one.data).await?.get(&one.path("")).await?);
         }
-        Command::Rotate { one, overlap, env_file } => {
-            let made = one.act("/rotate", &json!({ "overlap": overlap })).await?;
-            deliver(made, env_file.as_deref(), output)?;
-        }
-        Command::Duplicate { one, name } => {
-            print_made(&one.act("/duplicate", &json!({ "name": name })).await?, output);
-        }
+        Command::Rotate { one, overlap, to } => rotate(&one, overlap, &to, output).await?,
+        Command::Duplicate { one, name, to } => duplicate(&one, name, &to, output).await?,
         Command::Extend { one, until } => {
             output.object(&one.act("/extend", &json!({ "until": until })).await?);
         }
@@ -214,7 +214,9 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<(), Failure
             output.table(&usage, &["hour", "secret", "outcome", "requests"]);
         }
         Command::Reveal(one) => print_made(&one.act("/reveal", &nothing).await?, output),
-        Command::Regenerate(one) => print_made(&one.act("/regenerate", &nothing).await?, output),
+        Command::Regenerate { one, to, accept_gap } => {
+            regenerate(&one, &to, accept_gap, output).await?;
+        }
         Command::Finish(one) => output.object(&one.act("/finish", &nothing).await?),
         Command::Rollback(one) => output.object(&one.act("/rollback", &nothing).await?),
         Command::RevokeAll { account, environment, kind, created_before, data } => {
@@ -243,8 +245,60 @@ async fn create(new: Create, output: &Output) -> Result<(), Failure> {
         body["grant"] = grant(&new.grants);
     }
     let path = format!("/v1/accounts/{}/credentials", new.account);
-    let made = Client::connect(&new.data).await?.post(&path, &body).await?;
-    deliver(made, new.env_file.as_deref(), output)
+    if let Some(to) = &new.to.to {
+        let handover = Handover::begin(&new.data, output, to, new.to.print).await?;
+        return handover.make(&new.kind, &path, body).await;
+    }
+    print_made(&Client::connect(&new.data).await?.post(&path, &body).await?, output);
+    Ok(())
+}
+
+async fn rotate(
+    one: &One,
+    overlap: Option<String>,
+    to: &To,
+    output: &Output,
+) -> Result<(), Failure> {
+    if let Some(place) = &to.to {
+        let handover = Handover::begin(&one.data, output, place, to.print).await?;
+        return handover.rotate(&one.path(""), overlap.as_deref()).await;
+    }
+    print_made(&one.act("/rotate", &json!({ "overlap": overlap })).await?, output);
+    Ok(())
+}
+
+async fn regenerate(one: &One, to: &To, accept_gap: bool, output: &Output) -> Result<(), Failure> {
+    if let Some(place) = &to.to {
+        if !accept_gap {
+            return Err(Failure(
+                "regenerating ends the old secret before the new one is written, and until then \
+                 nobody who reads the destination has one that is accepted; if that may be, add \
+                 --accept-gap (a rotation with an overlap has no such gap)"
+                    .to_owned(),
+            ));
+        }
+        let handover = Handover::begin(&one.data, output, place, to.print).await?;
+        return handover.regenerate(&one.path("")).await;
+    }
+    print_made(&one.act("/regenerate", &json!({})).await?, output);
+    Ok(())
+}
+
+async fn duplicate(
+    one: &One,
+    name: Option<String>,
+    to: &To,
+    output: &Output,
+) -> Result<(), Failure> {
+    let body = json!({ "name": name });
+    if let Some(place) = &to.to {
+        let original = Client::connect(&one.data).await?.get(&one.path("")).await?;
+        let handover = Handover::begin(&one.data, output, place, to.print).await?;
+        let kind = original["kind"].as_str().unwrap_or_default();
+        return handover.make(kind, &one.path("/duplicate"), body).await;
+    }
+    print_made(&one.act("/duplicate", &body).await?, output);
+    Ok(())
 }
 
 async fn change(edit: Edit) -> Result<Value, Failure> {
@@ -277,32 +331,6 @@ pub(super) fn grant(entries: &[String]) -> Value {
         }
     }
     Value::Object(map)
-}
-
-/// Shows what was made, or writes its strings where nobody needs to copy them (X15).
-fn deliver(mut made: Value, env_file: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let Some(path) = env_file else {
-        print_made(&made, output);
-        return Ok(());
-    };
-    let secret = made["secret"].take();
-    write_env_file(path, &secret).map_err(|error| {
-        Failure(format!("{}: {error}; the credential was made, revoke it", path.display()))
-    })?;
-    output.object(&made);
-    output.line(format!("Its strings are in {}.", path.display()));
-    Ok(())
-}
-
-/// Adds `NAME=value` lines to a file that only its owner can read.
-fn write_env_file(path: &Path, secret: &Value) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    for (field, variable) in secret["variables"].as_object().into_iter().flatten() {
-        if let (Some(name), Some(value)) = (variable.as_str(), secret[field].as_str()) {
-            writeln!(file, "{name}={value}")?;
-        }
-    }
-    file.sync_all()
 }
 
 /// Shows a credential whose secret was just made.

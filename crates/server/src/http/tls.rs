@@ -122,7 +122,7 @@ fn read(files: &Files) -> Result<ServerConfig, String> {
     Ok(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let named = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     let found = CertificateDer::pem_file_iter(path).map_err(|why| named(&why))?;
     let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|why| named(&why))?;

@@ -122,7 +122,7 @@ fn server_name(host: &Host<String>) -> Result<ServerName<'static>, Trouble> {
 }
 
 /// TLS that trusts `roots` and verifies the certificate anew in each call.
-pub(super) fn tls(roots: RootCertStore) -> Result<TlsConnector, Unusable> {
+pub(crate) fn tls(roots: RootCertStore) -> Result<TlsConnector, Unusable> {
     if roots.is_empty() {
         return Err(Unusable::NoRoots);
     }
@@ -140,7 +140,7 @@ pub(super) fn tls(roots: RootCertStore) -> Result<TlsConnector, Unusable> {
 }
 
 /// The authorities that this system trusts; one that cannot be read is left out.
-pub(super) fn system_roots() -> RootCertStore {
+pub(crate) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots

@@ -1,7 +1,7 @@
 //! The scheme over HTTP: what a program needs to know before it makes a credential.
 
 use http::StatusCode;
-use keyway_domain::scheme::KindGrant;
+use keyway_domain::scheme::{Act, Kind, KindGrant};
 use serde_json::{Value, json};
 
 use super::{Call, Caller, Problem, Reply, json_reply};
@@ -21,6 +21,8 @@ pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
                 "grant_chosen": matches!(kind.grants, KindGrant::Chosen { .. }),
                 "single": kind.single,
                 "acts": acts,
+                "strings": strings(kind),
+                "overlap_seconds": overlap(kind),
             })
         })
         .collect();
@@ -45,4 +47,23 @@ pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
         "resources": resources,
     });
     Ok(json_reply(StatusCode::OK, body.to_string()))
+}
+
+/// What a secret of the kind is made of, in the order in which it is shown: an id, if there is one,
+/// and the secret.
+fn strings(kind: &Kind) -> Vec<Value> {
+    let id = kind.public_id.as_ref().map(|id| (&id.field, &id.variable));
+    let names = id.into_iter().chain([(&kind.secret_field, &kind.secret_variable)]);
+    names.map(|(field, variable)| json!({ "field": field, "variable": variable })).collect()
+}
+
+/// How long a rotation's previous secret may stay.
+fn overlap(kind: &Kind) -> Option<Value> {
+    let overlap = kind.act(Act::Rotate)?.overlap.as_ref()?;
+    let seconds = |ms: i64| ms / 1000;
+    Some(json!({
+        "from": seconds(overlap.from_ms),
+        "to": seconds(overlap.to_ms),
+        "default": seconds(overlap.default_ms),
+    }))
 }
