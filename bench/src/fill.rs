@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyway_coherence::Terms;
 use keyway_domain::Environment;
-use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
+use keyway_domain::credential::{AddressMode, Credential, RateLimit, Secret, SecretState, Status};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::{IdScope, Kept, Kind, KindGrant, Scheme};
@@ -134,6 +134,7 @@ impl Maker {
                 KindGrant::Chosen { widest, .. } => widest,
             },
             addresses: Vec::new(),
+            address_mode: AddressMode::Enforce,
             rate: Some(RateLimit { requests: 1_000_000, window_ms: 1_000 }),
             client_id,
             expires_at: None,

@@ -27,6 +27,8 @@ pub struct Credential {
     pub grant: Grant,
     /// Where requests may come from; empty means anywhere.
     pub addresses: Vec<IpNet>,
+    /// What becomes of a request from elsewhere. An empty list is never one that only reports.
+    pub address_mode: AddressMode,
     /// A limit of its own, in place of the scheme's.
     pub rate: Option<RateLimit>,
     /// The public id that its secrets share, where the kind has one per credential or account.
@@ -41,6 +43,31 @@ pub struct Credential {
     pub version: i64,
     /// Newest first. The first is current while the credential lives.
     pub secrets: Vec<Secret>,
+}
+
+/// What an address list does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AddressMode {
+    /// It refuses what comes from elsewhere.
+    #[default]
+    Enforce,
+    /// It lets that pass, and counts it: to see what a list would refuse before it does.
+    Report,
+}
+
+impl AddressMode {
+    /// The word in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Enforce, Self::Report].into_iter().find(|mode| mode.as_str() == text)
+    }
 }
 
 /// Whether a credential lives. Expiry is not here: it follows from the time.
@@ -149,6 +176,20 @@ impl Secret {
 }
 
 impl Credential {
+    /// Sets where requests may come from. A list of nothing has nothing to report.
+    pub fn set_addresses(&mut self, addresses: Vec<IpNet>, mode: AddressMode) {
+        self.address_mode = if addresses.is_empty() { AddressMode::Enforce } else { mode };
+        self.addresses = addresses;
+    }
+
+    /// The list that refuses what comes from elsewhere; empty if there is none, or it only reports.
+    pub fn enforced_addresses(&self) -> &[IpNet] {
+        match self.address_mode {
+            AddressMode::Enforce => &self.addresses,
+            AddressMode::Report => &[],
+        }
+    }
+
     /// Whether its expiry has come.
     pub fn has_expired(&self, now: Time) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
@@ -170,7 +211,9 @@ impl Credential {
     /// Everything that a row seal covers, in one unambiguous run of bytes.
     pub fn sealed_bytes(&self, resources: &[String]) -> Vec<u8> {
         let mut bytes = Canonical::with_capacity(256);
-        bytes.number(1); // the version of this layout
+        // The version of this layout; the second differs by the mode of the address list, so that
+        // the seals of before still fit.
+        bytes.number(if self.address_mode == AddressMode::Report { 2 } else { 1 });
         bytes.big(self.id.0);
         bytes.big(self.account.0);
         bytes.text(self.environment.as_str());

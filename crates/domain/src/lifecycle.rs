@@ -11,7 +11,9 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::actor::Permit;
-use crate::credential::{Credential, EndedBecause, RateLimit, Secret, SecretState, Status};
+use crate::credential::{
+    AddressMode, Credential, EndedBecause, RateLimit, Secret, SecretState, Status,
+};
 use crate::event::{Happened, Kind};
 use crate::grant::Grant;
 use crate::limits::ENDED_SECRETS_KEPT;
@@ -274,9 +276,9 @@ impl Credential {
         if let Some(grant) = edit.grant {
             credential.grant = grant;
         }
-        if let Some(addresses) = edit.addresses {
-            credential.addresses = addresses;
-        }
+        let addresses = edit.addresses.unwrap_or_else(|| credential.addresses.clone());
+        let mode = edit.address_mode.unwrap_or(credential.address_mode);
+        credential.set_addresses(addresses, mode);
         if let Some(rate) = edit.rate {
             credential.rate = rate;
         }
@@ -288,6 +290,7 @@ impl Credential {
         json!({
             "grant": self.grant.to_names(scheme.resource_names()),
             "addresses": self.addresses,
+            "address_mode": self.address_mode.as_str(),
             "rate_limit": self.rate.map(|rate| {
                 json!({ "requests": rate.requests, "window_seconds": rate.window_ms / 1000 })
             }),
@@ -321,8 +324,20 @@ pub struct Edit {
     pub grant: Option<Grant>,
     /// The new address list.
     pub addresses: Option<Vec<IpNet>>,
+    /// What the list does.
+    pub address_mode: Option<AddressMode>,
     /// The new limit; `Some(None)` goes back to the scheme's.
     pub rate: Option<Option<RateLimit>>,
+}
+
+impl Edit {
+    /// Whether anything is to change.
+    pub fn is_something(&self) -> bool {
+        self.grant.is_some()
+            || self.addresses.is_some()
+            || self.address_mode.is_some()
+            || self.rate.is_some()
+    }
 }
 
 fn until_of(secret: &Secret) -> Option<Time> {

@@ -152,7 +152,7 @@ impl Standing {
         }
     }
 
-    /// Whether a credential may have no list of addresses.
+    /// Whether a credential may have no list of addresses, or one that only reports.
     pub fn check_addresses(&self, moves_money: bool, addresses: usize) -> Result<(), Broken> {
         match self.addresses_for_money() {
             Some(set_by) if moves_money && addresses == 0 => {

@@ -3,7 +3,9 @@
 use expect_test::{Expect, expect};
 use keyway_domain::Environment;
 use keyway_domain::actor::{Actor, NotPermitted, Permit, Role, StepUp, admit};
-use keyway_domain::credential::{Credential, EndedBecause, Secret, SecretState, Status};
+use keyway_domain::credential::{
+    AddressMode, Credential, EndedBecause, Secret, SecretState, Status,
+};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::lifecycle::{Changed, Edit, Refusal};
@@ -69,6 +71,7 @@ fn new_credential() -> Credential {
         name: "First".to_owned(),
         grant: Grant::Everything,
         addresses: Vec::new(),
+        address_mode: AddressMode::Enforce,
         rate: None,
         client_id: None,
         expires_at: None,

@@ -125,6 +125,9 @@ pub struct Identity {
     /// The credential's rate limit after this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// Why it would have been refused, if that were not only reported: `address_not_allowed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<String>,
 }
 
 impl Identity {

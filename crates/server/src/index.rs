@@ -5,6 +5,7 @@
 //! One writer (the store's, after each commit) changes it; readers see each record whole.
 
 mod account;
+mod addresses;
 mod ending;
 mod pool;
 mod record;
@@ -12,6 +13,7 @@ mod scopes;
 mod table;
 
 pub use account::IndexedAccount;
+pub use addresses::FromWhere;
 pub use record::Entry;
 
 use std::collections::{HashMap, HashSet};
@@ -21,7 +23,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status, is_in};
+use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
 use keyway_domain::id::AccountId;
 use keyway_domain::limits::ENDED_REMEMBERED_DAYS;
 use keyway_domain::rate::{self, RateState};
@@ -33,6 +35,7 @@ use keyway_store::accounts::Account;
 
 use crate::followers::{Followers, Subject};
 
+use addresses::AddressList;
 use pool::Pool;
 use record::Record;
 use scopes::Scopes;
@@ -45,7 +48,7 @@ pub struct Index {
     records: Pool<Record>,
     accounts: Pool<OnceLock<IndexedAccount>>,
     names: Pool<OnceLock<Box<str>>>,
-    addresses: Pool<OnceLock<Box<[IpNet]>>>,
+    addresses: Pool<OnceLock<AddressList>>,
     rates: Pool<OnceLock<RateLimit>>,
     sealed: Pool<OnceLock<Sealed>>,
     scopes: Scopes,
@@ -67,7 +70,7 @@ pub struct Sealed {
 /// What only the writer needs.
 struct Writer {
     accounts: HashMap<AccountId, u32>,
-    addresses: HashMap<Vec<IpNet>, u32>,
+    addresses: HashMap<AddressList, u32>,
     rates: HashMap<RateLimit, u32>,
     free: Vec<u32>,
 }
@@ -199,14 +202,19 @@ impl Index {
         self.sealed.at(entry.sealed)?.get()
     }
 
-    /// Whether requests may come from the address. Without an address, only if there is no list.
-    pub fn address_allowed(&self, entry: &Entry, address: Option<IpAddr>) -> bool {
-        entry.addresses == 0 || is_in(self.addresses(entry), address)
+    /// Whether requests may come from the address. No list has the address that nobody told.
+    pub fn from_where(&self, entry: &Entry, address: Option<IpAddr>) -> FromWhere {
+        if entry.addresses == 0 {
+            return FromWhere::Allowed;
+        }
+        let list = self.addresses.at(entry.addresses).and_then(OnceLock::get);
+        list.map_or(FromWhere::Refused, |list| list.judge(address))
     }
 
-    /// The credential's list of addresses; empty if there is none.
+    /// The credential's list of addresses, whatever it does; empty if there is none.
     pub fn addresses(&self, entry: &Entry) -> &[IpNet] {
-        self.addresses.at(entry.addresses).and_then(OnceLock::get).map_or(&[], |list| list)
+        let list = self.addresses.at(entry.addresses).and_then(OnceLock::get);
+        list.map_or(&[], AddressList::ranges)
     }
 
     /// Counts allowed requests; what of them is new.
@@ -348,7 +356,7 @@ impl Index {
                 secret: secret.number,
                 account,
                 name,
-                addresses: self.address_place(writer, &credential.addresses)?,
+                addresses: self.address_place(writer, credential)?,
                 rate: self.rate_place(writer, rate)?,
                 sealed,
                 rate_slot,
@@ -429,15 +437,16 @@ impl Index {
         Some(place)
     }
 
-    fn address_place(&self, writer: &mut Writer, list: &[IpNet]) -> Result<u32, &'static str> {
-        if list.is_empty() {
+    fn address_place(&self, writer: &mut Writer, of: &Credential) -> Result<u32, &'static str> {
+        if of.addresses.is_empty() {
             return Ok(0);
         }
-        if let Some(place) = writer.addresses.get(list) {
+        let list = AddressList::of(of);
+        if let Some(place) = writer.addresses.get(&list) {
             return Ok(*place);
         }
-        let place = add(&self.addresses, list.into())?;
-        writer.addresses.insert(list.to_vec(), place);
+        let place = add(&self.addresses, list.clone())?;
+        writer.addresses.insert(list, place);
         Ok(place)
     }
 

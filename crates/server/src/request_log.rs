@@ -20,7 +20,7 @@ use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Reason};
 use keyway_secret::Sealer;
-use keyway_store::requests::{ALLOWED, Batch, Place, Request};
+use keyway_store::requests::{ALLOWED, Batch, Place, REPORTED, Request};
 use keyway_store::usage::UNLISTED;
 
 use crate::index::{Entry, Index};
@@ -91,7 +91,7 @@ impl RequestLog {
     /// Puts a request in, or counts it for its account where there is no room.
     pub fn put(&self, index: &Index, entry: &Entry, judged: &Noted) {
         let words = to_words(judged);
-        let is_refusal = judged.request.decision != Decision::Allowed;
+        let is_refusal = matches!(judged.request.decision, Decision::Refused(_));
         let spare = if is_refusal { 0 } else { FOR_REFUSALS };
         let own = own_lane();
         let is_in = (0..LANES).any(|next| self.lanes[(own + next) % LANES].put(&words, spare));
@@ -155,6 +155,7 @@ fn row(judged: &Noted, credential: CredentialId, scheme: &Scheme, sealer: &Seale
         environment: request.environment.map_or("", Environment::as_str).to_owned(),
         outcome: match request.decision {
             Decision::Refused(reason) => reason.as_str(),
+            Decision::Reported => REPORTED,
             Decision::Allowed | Decision::Management => ALLOWED,
         }
         .to_owned(),
@@ -172,6 +173,7 @@ fn row(judged: &Noted, credential: CredentialId, scheme: &Scheme, sealer: &Seale
 const NO_ROUTE: u16 = u16::MAX;
 const UNLISTED_ROUTE: u64 = 255;
 const IDENTITY: u64 = 254;
+const IS_REPORTED: u64 = 254;
 
 fn halves(high: u32, low: u32) -> u64 {
     (u64::from(high) << 32) | u64::from(low)
@@ -193,6 +195,7 @@ fn to_words(judged: &Noted) -> [u64; WORDS] {
     let [address_high, address_low] = split(address);
     let decision = match request.decision {
         Decision::Allowed | Decision::Management => 0,
+        Decision::Reported => IS_REPORTED,
         Decision::Refused(reason) => 1 + u64::from(reason as u8),
     };
     let (access, write) = match request.access {
@@ -246,6 +249,7 @@ fn from_words(words: &[u64; WORDS]) -> Option<Noted> {
         },
         decision: match byte(0) {
             0 => Decision::Allowed,
+            code if u64::from(code) == IS_REPORTED => Decision::Reported,
             code => Decision::Refused(*Reason::ALL.get(usize::from(code) - 1)?),
         },
         access: match byte(24) {

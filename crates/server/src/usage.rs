@@ -43,6 +43,7 @@ struct Shard {
     places: Vec<(u32, Seen)>,
     needs: Vec<(u32, Access)>,
     refused_seen: HashMap<u32, Seen>,
+    reported: HashMap<(u32, Option<IpAddr>), (u64, Time)>,
 }
 
 /// A number from 0 to 63 by which a thing is known until the next flush.
@@ -115,6 +116,18 @@ impl Usage {
         shard.refused_seen.entry(entry.slot).or_insert_with(|| use_.seen());
     }
 
+    /// Counts, beside its being allowed, a request that an address list would have refused.
+    pub fn reported(&self, entry: &Entry, use_: &Use<'_, impl Headers>) {
+        let mut shard = self.shard(entry.slot);
+        let address = use_.address.map(|address| address.to_canonical());
+        let is_room = shard.reported.len() < PLACES_MAX;
+        let is_listed = is_room || shard.reported.contains_key(&(entry.slot, address));
+        let key = (entry.slot, address.filter(|_| is_listed));
+        let (requests, last_at) = shard.reported.entry(key).or_default();
+        *requests += u64::from(use_.requests);
+        *last_at = use_.minute();
+    }
+
     /// Takes everything out, as a batch; `None` if there is nothing.
     pub fn take(&self, index: &Index, scheme: &Scheme, now: Time) -> Option<Batch> {
         let hour = now.0 - now.0.rem_euclid(HOUR_MS);
@@ -151,12 +164,19 @@ impl Usage {
                 let key = (entry.credential, need);
                 *batch.needs.entry(key).or_insert(0) += requests;
             }
+            for ((slot, address), (requests, last_at)) in taken.reported {
+                let Some(entry) = index.entry(slot) else { continue };
+                let address = address.map_or_else(String::new, |address| address.to_string());
+                let report = batch.reports.entry((entry.credential, address)).or_default();
+                *report = (report.0 + requests, report.1.max(last_at));
+            }
             for (slot, seen) in taken.refused_seen {
                 let Some(entry) = index.entry(slot) else { continue };
                 batch.refused.insert((entry.credential, entry.secret), seen);
             }
         }
-        (!batch.counts.is_empty()).then_some(batch)
+        let is_empty = batch.counts.is_empty() && batch.reports.is_empty();
+        (!is_empty).then_some(batch)
     }
 }
 
@@ -181,9 +201,13 @@ pub struct Use<'u, H> {
 }
 
 impl<H: Headers> Use<'_, H> {
+    fn minute(&self) -> Time {
+        Time(self.now.0 - self.now.0.rem_euclid(MINUTE_MS))
+    }
+
     fn seen(&self) -> Seen {
         Seen {
-            at: Time(self.now.0 - self.now.0.rem_euclid(MINUTE_MS)),
+            at: self.minute(),
             address: self.address.map(|address| address.to_string()),
             client: client(self.headers),
         }

@@ -36,7 +36,7 @@ use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 
 use crate::clock::Clock;
 use crate::coherence::Lease;
-use crate::index::{Entry, Index, IndexedAccount};
+use crate::index::{Entry, FromWhere, Index, IndexedAccount};
 use crate::request_log::{Noted, RequestLog};
 use crate::usage::{Usage, Use};
 use ended_tokens::EndedTokens;
@@ -104,6 +104,8 @@ pub struct Judged {
     pub request: RequestId,
     /// The credential's rate limit after this request.
     pub rate: Option<RateState>,
+    /// Whether it passes only because the credential's address list does no more than report.
+    pub is_reported: bool,
     /// What exactly is malformed.
     pub detail: &'static str,
     /// What the route needs.
@@ -116,6 +118,7 @@ pub struct Judged {
 struct Draft {
     entry: Option<Entry>,
     rate: Option<RateState>,
+    is_reported: bool,
     detail: &'static str,
     access: Access,
     route: Option<u16>,
@@ -200,8 +203,14 @@ impl Engine {
     /// Judges a request.
     pub fn verify(&self, headers: &impl Headers, asked: &Asked<'_>) -> Judged {
         let now = self.clock.now();
-        let access = Access::Identity;
-        let mut draft = Draft { entry: None, rate: None, detail: "", access, route: None };
+        let mut draft = Draft {
+            entry: None,
+            rate: None,
+            is_reported: false,
+            detail: "",
+            access: Access::Identity,
+            route: None,
+        };
         let mut login = None;
         // The lease before the index: what is looked up under a lease is as new as the lease says.
         let verdict = if self.is_ready() && self.may_answer() {
@@ -222,7 +231,12 @@ impl Engine {
             let (access, address) = (draft.access, asked.address);
             let use_ = Use { requests: 1, now, address, headers, access };
             match verdict {
-                Ok(()) => self.usage.allowed(&self.index, entry, &use_),
+                Ok(()) => {
+                    self.usage.allowed(&self.index, entry, &use_);
+                    if draft.is_reported {
+                        self.usage.reported(entry, &use_);
+                    }
+                }
                 Err(reason) => self.usage.refused(entry, reason, &use_),
             }
         }
@@ -233,7 +247,11 @@ impl Engine {
             credential: draft.entry.map(|entry| entry.credential),
             secret: draft.entry.map_or(0, |entry| entry.secret),
             environment: draft.entry.map(|entry| entry.environment),
-            decision: verdict.map_or_else(Decision::Refused, |()| Decision::Allowed),
+            decision: match verdict {
+                Ok(()) if draft.is_reported => Decision::Reported,
+                Ok(()) => Decision::Allowed,
+                Err(reason) => Decision::Refused(reason),
+            },
             access: draft.access,
             method: request_id::method_code(asked.method),
         };
@@ -241,8 +259,9 @@ impl Engine {
             let (account, route, address) = (entry.account, draft.route, asked.address);
             log.put(&self.index, entry, &Noted { request, account, route, address });
         }
-        let Draft { entry, rate, detail, .. } = draft;
-        Judged { verdict, entry, request, rate, detail, need, login }
+        let Draft { entry, rate, is_reported, detail, .. } = draft;
+        let is_reported = is_reported && verdict.is_ok();
+        Judged { verdict, entry, request, rate, is_reported, detail, need, login }
     }
 
     /// A request id for a call of the management API.
@@ -286,7 +305,9 @@ impl Engine {
             draft.access = Access::Identity;
         }
         let account = self.index.account(&entry).ok_or(Reason::Unavailable)?;
-        let facts = facts(&entry, account, self.index.address_allowed(&entry, asked.address));
+        let from = self.index.from_where(&entry, asked.address);
+        draft.is_reported = from == FromWhere::Reported;
+        let facts = facts(&entry, account, from != FromWhere::Refused);
         let wanted = Wanted {
             environment: asked.environment,
             access: draft.access,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use keyway_domain::Environment;
-use keyway_domain::credential::{Credential, EndedBecause, RateLimit, Secret, SecretState, Status};
+use keyway_domain::credential::{
+    AddressMode, Credential, EndedBecause, RateLimit, Secret, SecretState, Status,
+};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::Scheme;
@@ -31,7 +33,7 @@ pub struct Rules {
 
 const HEAD: &str = "SELECT id, account_id, environment, kind, name, grants, addresses, \
     rate_requests, rate_window_ms, client_id, expires_at, status, status_at, created_at, version, \
-    seal FROM credentials";
+    seal, address_mode FROM credentials";
 
 const SECRET: &str = "SELECT number, digest, public_id, sealed, hint, created_at, state, state_at, \
     credential_id FROM secrets";
@@ -42,8 +44,8 @@ pub fn insert(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result
     tx.run(
         "INSERT INTO credentials (id, account_id, environment, kind, single, name, grants,
              addresses, rate_requests, rate_window_ms, client_id, expires_at, status, status_at,
-             created_at, version, seal)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+             created_at, version, seal, address_mode)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         &[
             credential.id.to_string().into(),
             credential.account.to_string().into(),
@@ -62,6 +64,7 @@ pub fn insert(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result
             credential.created_at.0.into(),
             credential.version.into(),
             seal(rules, credential).as_slice().into(),
+            credential.address_mode.as_str().into(),
         ],
     )?;
     for secret in &credential.secrets {
@@ -77,7 +80,7 @@ pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(
     tx.run_later(
         "UPDATE credentials SET name = $2, grants = $3, addresses = $4, rate_requests = $5,
              rate_window_ms = $6, expires_at = $7, status = $8, status_at = $9, version = $10,
-             seal = $11
+             seal = $11, address_mode = $12
          WHERE id = $1",
         &[
             credential.id.to_string().into(),
@@ -91,6 +94,7 @@ pub fn save(tx: &mut Tx<'_>, rules: &Rules, credential: &Credential) -> Result<(
             status(credential.status).1.into(),
             credential.version.into(),
             seal(rules, credential).as_slice().into(),
+            credential.address_mode.as_str().into(),
         ],
     )?;
     // Ended ones first: at no moment may two rows be current, or two retiring.
@@ -401,6 +405,7 @@ fn read_head(rules: &Rules, row: &dyn Columns) -> Result<Head, DbError> {
         name: row.text(4)?.to_owned(),
         grant: grant.ok_or_else(|| broken("a grant (has the scheme lost a resource?)"))?,
         addresses: addresses.collect::<Result<_, _>>().map_err(DbError::broken)?,
+        address_mode: AddressMode::parse(row.text(16)?).ok_or_else(|| broken("an address mode"))?,
         rate,
         client_id: row.maybe_text(9)?.map(str::to_owned),
         expires_at: row.maybe_integer(10)?.map(Time),

@@ -18,10 +18,13 @@ const MIGRATIONS: &[(&str, i64)] = &[
     (include_str!("../migrations/0006_requests.sql"), 4),
     // A version without tokens would accept one that was revoked.
     (include_str!("../migrations/0007_tokens.sql"), 7),
+    // To a version that does not know of it, the seal of a credential whose list only reports does
+    // not fit: it refuses that one, and accepts nothing that it should not.
+    (include_str!("../migrations/0008_address_reports.sql"), 7),
 ];
 
 /// The newest schema this build knows.
-pub const SCHEMA_VERSION: i64 = 7;
+pub const SCHEMA_VERSION: i64 = 8;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS keyway_schema (
     version INTEGER PRIMARY KEY, applied INTEGER NOT NULL

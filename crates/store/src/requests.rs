@@ -53,7 +53,7 @@ pub struct Request {
     pub secret: u32,
     /// The credential's environment.
     pub environment: String,
-    /// `allowed`, or the reason of the refusal.
+    /// `allowed`, `address_reported`, or the reason of the refusal.
     pub outcome: String,
     /// Its method; empty if it named none.
     pub method: String,
@@ -67,6 +67,9 @@ pub struct Request {
 
 /// The outcome that is no refusal.
 pub const ALLOWED: &str = "allowed";
+/// The outcome of a request that passed, and that an address list would have refused if it did not
+/// only report.
+pub const REPORTED: &str = "address_reported";
 
 /// Requests of several accounts, to be added together.
 #[derive(Debug, Clone, Default)]
@@ -216,7 +219,7 @@ impl Filter {
             lower.text().into(),
             self.credential.map(|id| id.to_string()).into(),
             self.outcome.clone().into(),
-            self.is_refused.then(|| ALLOWED.to_owned()).into(),
+            self.is_refused.into(),
             self.route.clone().into(),
             self.address.clone().into(),
         ]
@@ -239,7 +242,7 @@ pub fn page(
          WHERE account_id = $1 AND place < $2 AND place >= $3
              AND (credential_id = $4 OR $4 IS NULL)
              AND (outcome = $5 OR $5 IS NULL)
-             AND (outcome <> $6 OR $6 IS NULL)
+             AND ($6 = 0 OR outcome NOT IN ('allowed', 'address_reported'))
              AND (route = $7 OR $7 IS NULL)
              AND (address = $8 OR $8 IS NULL)
          ORDER BY place DESC LIMIT $9",

@@ -56,6 +56,7 @@ pub const TABLES: &[&str] = &[
     "usage_minutes",
     "usage_needs",
     "usage_need_days",
+    "address_reports",
     "ended_tokens",
     "requests",
     "request_counts",

@@ -9,9 +9,11 @@ use keyway_domain::time::{DAY_MS, Time};
 use crate::db::Tx;
 use crate::value::{Columns, DbError, Value};
 
+mod reports;
 mod scopes;
 mod watched;
 
+pub use reports::{Report, forget_reports, reports};
 pub use scopes::{UNLISTED, allowed_by_need, needs, prune_needs};
 pub use watched::{
     Learning, Minute, busy_since, hour_sums, knows_network, learn_network, minutes, told_network,
@@ -37,6 +39,9 @@ pub struct Batch {
     /// Allowed requests by what they needed, such as `invoices:read`; 0 where it was used and the
     /// requests were not counted by it.
     pub needs: BTreeMap<(CredentialId, String), u64>,
+    /// Requests that an address list would have refused, by address, and the minute of the last; the
+    /// address is empty where it is not known.
+    pub reports: BTreeMap<(CredentialId, String), (u64, Time)>,
     /// The newest refusal of each secret. Nothing is written down of it; alerts say it.
     pub refused: BTreeMap<(CredentialId, u32), Seen>,
 }
@@ -49,11 +54,13 @@ impl Batch {
         let mut seen = self.seen.into_iter().peekable();
         let mut places = self.places.into_iter().peekable();
         let mut needs = self.needs.into_iter().peekable();
+        let mut reports = self.reports.into_iter().peekable();
         let mut batches = Vec::new();
         while counts.peek().is_some()
             || seen.peek().is_some()
             || places.peek().is_some()
             || needs.peek().is_some()
+            || reports.peek().is_some()
         {
             let counts: BTreeMap<_, _> = counts.by_ref().take(rows).collect();
             let secrets = counts.keys().map(|(credential, secret, ..)| (*credential, *secret));
@@ -67,6 +74,7 @@ impl Batch {
                 seen: seen.by_ref().take(rows).collect(),
                 places: places.by_ref().take(rows).collect(),
                 needs: needs.by_ref().take(rows).collect(),
+                reports: reports.by_ref().take(rows).collect(),
             });
         }
         batches
@@ -102,6 +110,7 @@ pub fn add(tx: &mut Tx<'_>, batch: &Batch) -> Result<bool, DbError> {
     add_days(tx, batch)?;
     add_minutes(tx, batch)?;
     scopes::add(tx, batch)?;
+    reports::add(tx, batch)?;
     for (credential, secret, seen) in &batch.places {
         if let Some(address) = &seen.address {
             let client = seen.client.as_deref().unwrap_or_default();

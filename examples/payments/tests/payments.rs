@@ -33,6 +33,7 @@ impl Verifier for Believer {
             secret: 1,
             request_id: "req_1".to_owned(),
             rate: None,
+            reported: None,
         };
         Decision::Allowed(Box::new(Passed { identity, response_headers: Vec::new() }))
     }

@@ -127,7 +127,8 @@ impl Judge {
                 let rule = RateLimit { requests: rate.requests, window_ms: rate.window_ms };
                 (rule, arrival(&identity.credential))
             }),
-            identity: Identity { rate: None, ..identity.clone() },
+            // What was reported of this request is not true of the next.
+            identity: Identity { rate: None, reported: None, ..identity.clone() },
         });
     }
 

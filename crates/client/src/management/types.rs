@@ -97,6 +97,8 @@ pub struct Credential {
     pub grant: BTreeMap<String, Vec<String>>,
     /// From where it may be used; empty for anywhere.
     pub addresses: Vec<String>,
+    /// What becomes of requests from elsewhere: `enforce` refuses them, `report` only counts them.
+    pub address_mode: String,
     /// A limit of its own.
     pub rate_limit: Option<RateLimit>,
     /// Its public id, where that is not of a single secret.
@@ -157,6 +159,9 @@ pub struct NewCredential {
     /// Addresses and ranges that may use it; empty for anywhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
+    /// `enforce`, unless it is said, or `report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_mode: Option<String>,
     /// A limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
@@ -177,6 +182,9 @@ pub struct Edit {
     /// From where it may be used; empty for anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
+    /// `enforce` or `report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_mode: Option<String>,
     /// When it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,

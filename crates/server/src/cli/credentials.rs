@@ -143,6 +143,10 @@ pub(crate) struct Create {
     /// An address or CIDR range that may use it; repeat it.
     #[arg(long = "address")]
     addresses: Vec<String>,
+    /// What becomes of requests from other addresses: `enforce` refuses them, `report` lets them
+    /// pass and counts them.
+    #[arg(long, value_name = "MODE")]
+    address_mode: Option<String>,
     /// When it stops: a date (00:00:00Z at its start) or an instant.
     #[arg(long)]
     expires_at: Option<String>,
@@ -169,6 +173,9 @@ pub(crate) struct Edit {
     /// Let it be used from anywhere.
     #[arg(long)]
     any_address: bool,
+    /// What becomes of requests from other addresses: `enforce` or `report`.
+    #[arg(long, value_name = "MODE")]
+    address_mode: Option<String>,
     /// When it stops: a date, an instant, or `never`.
     #[arg(long)]
     expires_at: Option<String>,
@@ -239,6 +246,7 @@ async fn create(new: Create, output: &Output) -> Result<(), Failure> {
         "environment": new.environment,
         "name": new.name,
         "addresses": new.addresses,
+        "address_mode": new.address_mode,
         "expires_at": new.expires_at,
     });
     if !new.grants.is_empty() {
@@ -310,6 +318,7 @@ async fn change(edit: Edit) -> Result<Value, Failure> {
     if edit.any_address || !edit.addresses.is_empty() {
         body.insert("addresses".to_owned(), json!(edit.addresses));
     }
+    body.extend(edit.address_mode.map(|mode| ("address_mode".to_owned(), json!(mode))));
     if let Some(at) = edit.expires_at {
         body.insert("expires_at".to_owned(), if at == "never" { Value::Null } else { json!(at) });
     }

@@ -1,21 +1,25 @@
 //! Everything that is done to credentials.
 
+mod checks;
+
 use ipnet::IpNet;
 use keyway_domain::Environment;
-use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
+use keyway_domain::credential::{AddressMode, Credential, RateLimit, Secret, SecretState, Status};
 use keyway_domain::event::{Happened, Kind as Fact};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::lifecycle::{Changed, Edit, Refusal};
 use keyway_domain::limits;
-use keyway_domain::scheme::{Act, Expiry, IdScope, Kept, Kind, KindGrant, Overlap};
-use keyway_domain::time::{DAY_MS, Time, say_duration};
+use keyway_domain::scheme::{Act, IdScope, Kept, Kind};
+use keyway_domain::time::Time;
 use keyway_secret::{OsEntropy, SecretText};
-use keyway_store::{DbError, Tx, accounts, credentials};
+use keyway_store::{DbError, Tx, accounts, credentials, usage};
 use serde_json::json;
 
 use super::{Error, Moment, checked_name};
 use crate::verify::sealing_place;
+pub(super) use checks::{checked_expiry, checked_grant};
+use checks::{checked_overlap, single_taken};
 
 /// What a new credential should be.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ pub struct NewCredential {
     pub grant: Option<Grant>,
     /// From where.
     pub addresses: Vec<IpNet>,
+    /// What that list does.
+    pub address_mode: AddressMode,
     /// A limit of its own.
     pub rate: Option<RateLimit>,
     /// When it stops.
@@ -44,6 +50,7 @@ impl Default for NewCredential {
             name: String::new(),
             grant: None,
             addresses: Vec::new(),
+            address_mode: AddressMode::Enforce,
             rate: None,
             expires_at: None,
         }
@@ -88,14 +95,15 @@ pub(super) fn create_one(
     let id = CredentialId::new(moment.now, &mut OsEntropy);
     let shared_id = shared_id(tx, account, kind, new.environment)?;
     let (secret, shown) = draw_secret(moment, kind, new.environment, id, 1, shared_id.as_deref());
-    let credential = Credential {
+    let mut credential = Credential {
         id,
         account,
         environment: new.environment,
         kind: kind.name.clone(),
         name: checked_name("name", &new.name)?,
         grant: checked_grant(kind, new.grant, rules.scheme.resource_names())?,
-        addresses: new.addresses,
+        addresses: Vec::new(),
+        address_mode: AddressMode::Enforce,
         rate: new.rate,
         client_id: shared_id,
         expires_at: checked_expiry(kind, new.expires_at, moment.now)?,
@@ -104,6 +112,7 @@ pub(super) fn create_one(
         version: 1,
         secrets: vec![secret],
     };
+    credential.set_addresses(new.addresses, new.address_mode);
     super::rules::check_new(tx, moment, kind, &credential)?;
     credentials::insert(tx, rules, &credential).map_err(|error| single_taken(error, kind))?;
     let after = json!({
@@ -112,6 +121,7 @@ pub(super) fn create_one(
         "environment": credential.environment.as_str(),
         "grant": credential.grant.to_names(rules.scheme.resource_names()),
         "addresses": credential.addresses,
+        "address_mode": credential.address_mode.as_str(),
         "expires_at": credential.expires_at,
     });
     moment.record(tx, account, id.to_string(), Happened::new(fact, json!({}), after))?;
@@ -146,6 +156,7 @@ pub fn duplicate(
         name,
         grant: grant.or(Some(original.grant)),
         addresses: original.addresses.clone(),
+        address_mode: original.address_mode,
         rate: original.rate,
         expires_at: original.expires_at,
     };
@@ -251,6 +262,9 @@ pub fn change(
         Change::Edit(mut edit) => {
             if let Some(grant) = edit.grant {
                 edit.grant = Some(checked_grant(kind, Some(grant), scheme.resource_names())?);
+            }
+            if edit.addresses.is_some() || edit.address_mode.is_some() {
+                usage::forget_reports(tx, id)?;
             }
             let changed = credential.edit(&permit, edit, scheme, now)?;
             super::rules::check_access(tx, moment, &changed.0)?;
@@ -398,97 +412,4 @@ fn draw_secret(
         state: SecretState::Current,
     };
     (stored, Shown { public_id: own_id.or_else(|| shared_id.map(str::to_owned)), secret })
-}
-
-/// A grant that the kind may have.
-pub(super) fn checked_grant(
-    kind: &Kind,
-    wanted: Option<Grant>,
-    resources: &[String],
-) -> Result<Grant, Error> {
-    match (kind.grants, wanted) {
-        (KindGrant::Everything, None | Some(Grant::Everything)) => Ok(Grant::Everything),
-        (KindGrant::Everything, Some(_)) => {
-            Err(Error::invalid("grant", format!("a {} may always do everything", kind.label)))
-        }
-        (KindGrant::Fixed(fixed), None) => Ok(fixed),
-        (KindGrant::Fixed(fixed), Some(wanted)) if wanted == fixed => Ok(fixed),
-        (KindGrant::Fixed(fixed), Some(_)) => {
-            let always = fixed.to_column(resources);
-            Err(Error::invalid("grant", format!("a {} always has: {always}", kind.label)))
-        }
-        (KindGrant::Chosen { .. }, None) => {
-            Err(Error::invalid("grant", "say what the credential may do"))
-        }
-        (KindGrant::Chosen { everything, .. }, Some(Grant::Everything)) => {
-            if everything {
-                Ok(Grant::Everything)
-            } else {
-                let message = format!("a {} can't have everything; choose resources", kind.label);
-                Err(Error::invalid("grant", message))
-            }
-        }
-        (KindGrant::Chosen { widest, .. }, Some(wanted)) => {
-            if widest.covers(wanted) {
-                return Ok(wanted);
-            }
-            let may: Vec<String> = widest.to_names(resources).into_keys().collect();
-            let wide = wanted.to_names(resources).into_keys().find(|name| !may.contains(name));
-            let field = format!("grant.{}", wide.unwrap_or_default());
-            Err(Error::invalid(&field, format!("a {} can't be granted this", kind.label)))
-        }
-    }
-}
-
-/// An expiry that the kind may have, and that lies ahead.
-pub(super) fn checked_expiry(
-    kind: &Kind,
-    wanted: Option<Time>,
-    now: Time,
-) -> Result<Option<Time>, Error> {
-    let Some(at) = wanted else { return Ok(None) };
-    match kind.expiry {
-        Expiry::Never => {
-            Err(Error::invalid("expires_at", format!("a {} does not expire", kind.label)))
-        }
-        Expiry::Optional { .. } if at <= now => {
-            Err(Error::invalid("expires_at", format!("{at} is not in the future")))
-        }
-        Expiry::Optional { days_max, .. } if at > now.plus_ms(days_max * DAY_MS) => {
-            let message =
-                format!("an expiry lies at most {days_max} days ahead; leave it out for none");
-            Err(Error::invalid("expires_at", message))
-        }
-        Expiry::Optional { by_date: true, .. } if at.0 % DAY_MS != 0 => {
-            let message = "an expiry is a date; it ends at 00:00:00Z at its start";
-            Err(Error::invalid("expires_at", message))
-        }
-        Expiry::Optional { .. } => Ok(Some(at)),
-    }
-}
-
-fn checked_overlap(rule: Option<&Overlap>, wanted: Option<i64>) -> Result<i64, Error> {
-    let Some(rule) = rule else { return Ok(0) };
-    let ms = wanted.unwrap_or(rule.default_ms);
-    if (rule.from_ms..=rule.to_ms).contains(&ms) {
-        return Ok(ms);
-    }
-    let message = if rule.is_fixed() {
-        format!("the previous secret always stays for {}", say_duration(rule.from_ms))
-    } else {
-        let (from, to) = (say_duration(rule.from_ms), say_duration(rule.to_ms));
-        format!("choose an overlap from {from} to {to}")
-    };
-    Err(Error::invalid("overlap", message))
-}
-
-fn single_taken(error: DbError, kind: &Kind) -> Error {
-    if error.is_duplicate() && kind.single {
-        Error::Conflict {
-            code: "already_exists",
-            message: format!("the account has a {} in this environment already", kind.label),
-        }
-    } else {
-        error.into()
-    }
 }

@@ -66,6 +66,7 @@ pub fn import(
         name: checked_name("name", &new.name)?,
         grant: checked_grant(kind, new.grant, rules.scheme.resource_names())?,
         addresses: new.addresses,
+        address_mode: new.address_mode,
         rate: new.rate,
         client_id: None,
         expires_at: checked_expiry(kind, new.expires_at, moment.now)?,

@@ -80,7 +80,7 @@ fn check_life(
 
 fn check_places(moment: &Moment, rules: &Standing, credential: &Credential) -> Result<(), Error> {
     let moves = moves_money(credential.grant, &moment.realm.rules.scheme);
-    let checked = rules.check_addresses(moves, credential.addresses.len());
+    let checked = rules.check_addresses(moves, credential.enforced_addresses().len());
     checked.map_err(|why| broken(moment, "addresses", &why))
 }
 

@@ -4,7 +4,7 @@ use http::StatusCode;
 use ipnet::IpNet;
 use keyway_domain::Environment;
 use keyway_domain::actor::{Role, StepUp};
-use keyway_domain::credential::RateLimit;
+use keyway_domain::credential::{AddressMode, RateLimit};
 use keyway_domain::grant::Grant;
 use keyway_domain::limits;
 use keyway_domain::scheme::Scheme;
@@ -234,6 +234,12 @@ pub fn duration(field: &str, text: &str) -> Result<i64, Problem> {
             format!("`{text}` is no duration; write `0s`, `15m`, `24h` or `7d`"),
         )
     })
+}
+
+/// Reads what an address list does.
+pub fn address_mode(text: &str) -> Result<AddressMode, Problem> {
+    AddressMode::parse(text)
+        .ok_or_else(|| Problem::invalid("address_mode", "`enforce` or `report`"))
 }
 
 /// Reads an address list: single addresses and CIDR ranges, IPv4 and IPv6.

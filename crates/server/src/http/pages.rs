@@ -33,6 +33,7 @@ mod problems;
 mod reach;
 mod replace;
 mod reply;
+mod reported;
 mod requests;
 mod reveal;
 pub mod routes;

@@ -62,6 +62,9 @@ impl Engine {
                         remaining: rate.remaining,
                         reset_ms: rate.reset_ms,
                     }),
+                    reported: judged
+                        .is_reported
+                        .then(|| Reason::AddressNotAllowed.as_str().to_owned()),
                 };
                 Answered::Passed(Box::new(Passed { identity, response_headers: added }))
             }
@@ -83,6 +86,7 @@ impl Engine {
             entry: None,
             request: self.management_request(),
             rate: None,
+            is_reported: false,
             detail: "",
             need: None,
             login: None,

@@ -41,6 +41,8 @@ pub struct RequestId {
 pub enum Decision {
     /// The request may pass.
     Allowed,
+    /// It may pass, and an address list would have refused it if it did not only report.
+    Reported,
     /// It may not.
     Refused(Reason),
     /// It was a call of the management API.
@@ -72,6 +74,7 @@ impl RequestId {
         bytes[29..31].copy_from_slice(&secret.to_be_bytes());
         bytes[31] = match self.decision {
             Decision::Allowed => 0,
+            Decision::Reported => 254,
             Decision::Management => 255,
             Decision::Refused(reason) => 1 + reason as u8,
         };
@@ -118,6 +121,7 @@ impl RequestId {
             },
             decision: match bytes[31] {
                 0 => Decision::Allowed,
+                254 => Decision::Reported,
                 255 => Decision::Management,
                 code => Decision::Refused(*Reason::ALL.get(usize::from(code) - 1)?),
             },

@@ -360,6 +360,39 @@ async fn a_follower_of_one_node_hears_what_is_done_at_another() {
 }
 
 #[tokio::test]
+async fn what_a_list_only_reports_is_asked_about_each_time_and_refused_when_that_call_returns() {
+    let keyway = Keyway::start(SCHEME).await;
+    let follower = follow(&keyway).await;
+    let account = keyway.account().await;
+    let body = json!({
+        "kind": "key", "environment": "live", "name": "R", "grant": "everything",
+        "addresses": ["203.0.113.0/24"], "address_mode": "report",
+    });
+    let made = keyway.create(&account, body).await.expect(201);
+    let authorization = format!("Bearer {}", made.shown("key"));
+    let headers = [("authorization", &*authorization)];
+    let outside = Asked { headers: &headers, address: Some("198.51.100.1"), ..Asked::default() };
+    let inside = Asked { address: Some("203.0.113.7"), ..outside };
+    let reported = async |asked: Asked<'_>| match asked.of(&follower).await {
+        Decision::Allowed(passed) => passed.identity.reported,
+        Decision::Answered(answer) => panic!("refused: {answer:?}"),
+    };
+    let why = Some("address_not_allowed".to_owned());
+    assert_eq!(reported(outside).await, why);
+    assert_eq!(reported(inside).await, None, "that was true of the other request");
+    let before = judged(&keyway);
+    assert_eq!(reported(outside).await, why);
+    assert_eq!(judged(&keyway), before + 1, "the node counts it");
+    let path = format!("/v1/accounts/{account}/credentials/{}", made.id());
+    keyway.manage("PATCH", &path, &json!({ "address_mode": "enforce" })).await.expect(200);
+    assert!(
+        matches!(outside.of(&follower).await, Decision::Answered(answer) if answer.status == 403)
+    );
+    assert_eq!(reported(inside).await, None);
+    follower.stop().await;
+}
+
+#[tokio::test]
 async fn it_judges_as_its_node_does() {
     let keyway = Keyway::start(SCHEME).await;
     let follower = follow(&keyway).await;

@@ -2,6 +2,7 @@
 //! requirements by id; the others hold what is true of every scheme.
 
 mod acts;
+mod address_mode;
 mod airwallex;
 mod alerts;
 mod api;

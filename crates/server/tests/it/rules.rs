@@ -19,7 +19,7 @@ async fn start(scheme: &str) -> (Keyway, Browser, String) {
     (keyway, ada, account)
 }
 
-async fn set(browser: &mut Browser, fields: &[(&str, &str)]) {
+pub(crate) async fn set(browser: &mut Browser, fields: &[(&str, &str)]) {
     let mut form = browser.form(RULES).await.with("password", PASSWORD);
     for (name, value) in fields {
         form = form.with(name, *value);

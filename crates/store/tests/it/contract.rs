@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use keyway_domain::Environment;
-use keyway_domain::credential::{Credential, EndedBecause, SecretState, Status};
+use keyway_domain::credential::{AddressMode, Credential, EndedBecause, SecretState, Status};
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::time::Time;
 use keyway_store::accounts;
@@ -47,6 +47,7 @@ fn a_credential_comes_back_as_it_was_kept() {
     house.keep(&one).unwrap();
     assert_eq!(house.find(&one).unwrap().as_ref(), Some(&one));
     one.status = Status::Revoked { at: NOW };
+    one.address_mode = AddressMode::Report;
     one.version += 1;
     one.expires_at = None;
     one.secrets.iter_mut().for_each(|secret| {
@@ -269,7 +270,7 @@ fn sixty_four_writers_at_once_all_land_in_one_unbroken_order() {
 }
 
 /// Edits of one column each, as someone with write access to the database would make them.
-const EDITS: [&str; 26] = [
+const EDITS: [&str; 27] = [
     "credentials SET environment = 'live'",
     "credentials SET kind = 'admin'",
     "credentials SET grants = '*'",
@@ -277,6 +278,7 @@ const EDITS: [&str; 26] = [
     "credentials SET grants = ''",
     "credentials SET addresses = ''",
     "credentials SET addresses = '0.0.0.0/0'",
+    "credentials SET address_mode = 'report'",
     "credentials SET rate_requests = 1000000",
     "credentials SET rate_window_ms = 1",
     "credentials SET rate_requests = NULL",

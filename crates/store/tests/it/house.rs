@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyway_domain::Environment;
-use keyway_domain::credential::{Credential, EndedBecause, RateLimit, Secret, SecretState, Status};
+use keyway_domain::credential::{
+    AddressMode, Credential, EndedBecause, RateLimit, Secret, SecretState, Status,
+};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::scheme::Scheme;
@@ -167,6 +169,7 @@ pub(crate) fn credential(number: u8, kind: &str) -> Credential {
         name: "First".to_owned(),
         grant: Grant::Chosen(0b0110),
         addresses: vec!["10.0.0.0/8".parse().unwrap()],
+        address_mode: AddressMode::Enforce,
         rate: Some(RateLimit { requests: 10, window_ms: 1_000 }),
         client_id: Some("client".to_owned()),
         expires_at: Some(NOW.plus_ms(1_000_000)),

@@ -10,7 +10,7 @@ use keyway_domain::limits::PLACES_PER_SECRET_MAX;
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::audit::{self, Fault};
 use keyway_store::events::Filter;
-use keyway_store::usage::{Batch, Day, Place, Seen};
+use keyway_store::usage::{Batch, Day, Place, Report, Seen};
 use keyway_store::{
     Db, DbError, SCHEMA_VERSION, account_settings, credentials, events, messages, replacements,
     usage,
@@ -252,6 +252,49 @@ fn the_tables_of_usage_have_one_row_for_each_day_and_place() {
     ] {
         house.refuses(attack);
     }
+}
+
+#[test]
+fn reports_are_summed_by_address_and_beyond_fifty_the_longest_unseen_are_no_longer_listed() {
+    let house = two_accounts("reports");
+    house.keep(&credential(1, "restricted")).unwrap();
+    let id = CredentialId(1);
+    let mut number = 0;
+    let mut add = |address: &str, requests: u64, minute: i64| {
+        number += 1;
+        let reports = [((id, address.to_owned()), (requests, Time(60_000 * minute)))];
+        let batch = Batch { reports: reports.into(), ..batch(number, &[]) };
+        assert!(house.done(move |tx| usage::add(tx, &batch)));
+    };
+    add("192.0.2.1", 2, 1);
+    add("192.0.2.1", 3, 5);
+    add("192.0.2.1", 1, 4);
+    let one = Report {
+        address: "192.0.2.1".to_owned(),
+        requests: 6,
+        first_at: Time(60_000),
+        last_at: Time(300_000),
+    };
+    let reports = || house.done(move |tx| usage::reports(tx, id));
+    assert_eq!(reports(), std::slice::from_ref(&one));
+    (0..51).for_each(|place| add(&format!("198.51.100.{place}"), 1, 10 + place));
+    let listed = reports();
+    assert_eq!(listed.len(), 51, "fifty, and the others together");
+    let others = listed.iter().find(|report| report.address.is_empty()).unwrap();
+    // The first one and one of the fifty-one.
+    let both = Report { address: String::new(), requests: 7, last_at: Time(600_000), ..one };
+    assert_eq!(*others, both);
+    for attack in [
+        "INSERT INTO address_reports SELECT * FROM address_reports",
+        "UPDATE address_reports SET requests = NULL",
+        "UPDATE address_reports SET address = NULL",
+        "UPDATE credentials SET address_mode = 'maybe'",
+        "UPDATE credentials SET address_mode = NULL",
+    ] {
+        house.refuses(attack);
+    }
+    house.done(move |tx| usage::forget_reports(tx, id));
+    assert_eq!(reports(), []);
 }
 
 // Credentials of an account.

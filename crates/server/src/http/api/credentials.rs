@@ -37,6 +37,10 @@ pub struct Create {
     /// Addresses and CIDR ranges that may use it; empty for anywhere.
     #[serde(default)]
     addresses: Vec<String>,
+    /// What becomes of requests from elsewhere: `enforce` refuses them, `report` lets them pass and
+    /// counts them.
+    #[serde(default)]
+    address_mode: Option<String>,
     /// A limit of its own.
     #[serde(default)]
     rate_limit: Option<RateBody>,
@@ -109,6 +113,9 @@ pub struct Update {
     /// From where.
     #[serde(default)]
     addresses: Option<Vec<String>>,
+    /// What becomes of requests from elsewhere: `enforce` or `report`.
+    #[serde(default)]
+    address_mode: Option<String>,
     /// A limit of its own; `null` goes back to the scheme's.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<RateBody>")]
@@ -130,6 +137,12 @@ impl Create {
             name: self.name.clone(),
             grant: self.grant.as_ref().map(|grant| grant.resolve(scheme)).transpose()?,
             addresses: body::addresses(&self.addresses)?,
+            address_mode: self
+                .address_mode
+                .as_deref()
+                .map(body::address_mode)
+                .transpose()?
+                .unwrap_or_default(),
             rate: self.rate_limit.map(RateBody::checked).transpose()?,
             expires_at: self.expires_at.as_deref().map(body::expiry).transpose()?,
         })
@@ -144,12 +157,13 @@ impl Update {
         let edit = Edit {
             grant: self.grant.as_ref().map(|grant| grant.resolve(scheme)).transpose()?,
             addresses: self.addresses.as_deref().map(body::addresses).transpose()?,
+            address_mode: self.address_mode.as_deref().map(body::address_mode).transpose()?,
             rate: self
                 .rate_limit
                 .map(|rate| rate.map(RateBody::checked).transpose())
                 .transpose()?,
         };
-        if edit.grant.is_some() || edit.addresses.is_some() || edit.rate.is_some() {
+        if edit.is_something() {
             changes.push(Change::Edit(edit));
         }
         if let Some(at) = &self.expires_at {
@@ -220,7 +234,9 @@ pub(super) async fn one_in(call: Call, place: Place) -> Result<Reply, Problem> {
             let credential = found.ok_or(Error::NotFound("credential"))?;
             let seen = store_usage::seen(tx, id)?;
             let ages = OwnDays::of(tx, place.account)?;
-            Ok::<_, Error>(view::credential(&credential, &rules.scheme, &seen, ages, now))
+            let mut body = view::credential(&credential, &rules.scheme, &seen, ages, now);
+            body["address_reports"] = view::reports(&store_usage::reports(tx, id)?);
+            Ok::<_, Error>(body)
         })
         .await?;
     Ok(json_reply(StatusCode::OK, body.to_string()))

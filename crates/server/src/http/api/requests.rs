@@ -4,7 +4,7 @@ use http::StatusCode;
 use keyway_domain::id::CredentialId;
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Reason};
-use keyway_store::requests::{self, ALLOWED, Filter, Place, Request as Logged};
+use keyway_store::requests::{self, ALLOWED, Filter, Place, REPORTED, Request as Logged};
 use keyway_store::{Tx, accounts, credentials};
 use serde_json::{Value, json};
 
@@ -72,9 +72,11 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
             .ok_or_else(|| Problem::invalid("credential", "not a credential's id"))
     });
     let outcome = query.get("outcome").map(String::as_str);
-    let known = |text: &str| text == ALLOWED || text == "refused" || Reason::parse(text).is_some();
+    let known = |text: &str| {
+        [ALLOWED, REPORTED, "refused"].contains(&text) || Reason::parse(text).is_some()
+    };
     if outcome.is_some_and(|text| !known(text)) {
-        let what = "`allowed`, `refused`, or the reason of a refusal";
+        let what = "`allowed`, `address_reported`, `refused`, or the reason of a refusal";
         return Err(Problem::invalid("outcome", what));
     }
     let filter = Filter {
@@ -110,7 +112,8 @@ pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
     };
     let scheme = &call.app.platform.rules.scheme;
     let (decision, reason) = match request.decision {
-        Decision::Allowed => ("allowed", None),
+        Decision::Allowed => (ALLOWED, None),
+        Decision::Reported => (REPORTED, None),
         Decision::Refused(reason) => ("refused", Some(reason.as_str())),
         Decision::Management => ("management", None),
     };

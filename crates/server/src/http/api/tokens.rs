@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keyway_domain::Environment;
+use keyway_domain::credential::AddressMode;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::CredentialId;
 use keyway_store::accounts::OPERATOR;
@@ -68,6 +69,7 @@ pub async fn create(call: Call, caller: Caller) -> Result<Reply, Problem> {
         name: body.name,
         grant: Some(grant),
         addresses: body::addresses(&body.addresses)?,
+        address_mode: AddressMode::Enforce,
         rate: body.rate_limit.map(RateBody::checked).transpose()?,
         expires_at: body.expires_at.as_deref().map(body::expiry).transpose()?,
     };

@@ -7,7 +7,7 @@ use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_store::accounts::Account;
 use keyway_store::due::OwnDays;
-use keyway_store::usage::Seen;
+use keyway_store::usage::{Report, Seen};
 use serde_json::{Map, Value, json};
 
 use crate::commands::credentials::Shown;
@@ -58,6 +58,7 @@ pub(super) fn credential(
         "status": status,
         "grant": credential.grant.to_names(scheme.resource_names()),
         "addresses": credential.addresses,
+        "address_mode": credential.address_mode.as_str(),
         "rate_limit": credential.rate.map(|rate| {
             json!({ "requests": rate.requests, "window_seconds": rate.window_ms / 1000 })
         }),
@@ -99,6 +100,19 @@ fn secret(secret: &keyway_domain::credential::Secret, seen: Option<&Seen>, now: 
         "last_used_from": seen.and_then(|seen| seen.address.as_deref()),
         "last_used_by": seen.and_then(|seen| seen.client.as_deref()),
     })
+}
+
+/// Requests that an address list would have refused, if it did not only report.
+pub(super) fn reports(reports: &[Report]) -> Value {
+    let shown = reports.iter().map(|report| {
+        json!({
+            "address": Some(&report.address).filter(|address| !address.is_empty()),
+            "requests": report.requests,
+            "first_at": report.first_at,
+            "last_at": report.last_at,
+        })
+    });
+    shown.collect()
 }
 
 /// The strings of a secret under the scheme's names, and the environment variables they belong in.

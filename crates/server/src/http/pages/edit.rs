@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use ipnet::IpNet;
+use keyway_domain::credential::AddressMode;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::MemberId;
 use keyway_domain::lifecycle::Edit;
@@ -11,7 +12,9 @@ use maud::{Markup, html};
 
 use super::dialog::Dialog;
 use super::key::{self, Loaded};
-use super::limits::{Before, addresses, expiry, expiry_fields, owner_field};
+use super::limits::{
+    Before, address_mode, address_mode_field, addresses, expiry, expiry_fields, owner_field,
+};
 use super::narrowing::{Past, Taken};
 use super::new_key::{forget_roster, people, restored};
 use super::problems::{Problems, Stop, Trouble};
@@ -19,7 +22,7 @@ use super::reply;
 use super::step_up::{Asked, Next, again, asked};
 use super::ui::{self, Field};
 use super::visit::Visit;
-use super::{Answer, grants, icons, layout};
+use super::{Answer, grants, icons, layout, reported};
 use crate::commands::credentials::{self as commands, Change};
 use crate::commands::team;
 use crate::http::Reply;
@@ -146,8 +149,9 @@ form_pages! {
 }
 
 impl Case<'_> {
-    fn taken(&self, grant: Grant, addresses: &[IpNet]) -> Taken {
-        Taken::new(self.scheme, &self.loaded, &self.past, (grant, addresses), self.visit.now)
+    fn taken(&self, grant: Grant, addresses: &[IpNet], mode: AddressMode) -> Taken {
+        let enforced = if mode == AddressMode::Enforce { addresses } else { &[] };
+        Taken::new(self.scheme, &self.loaded, &self.past, (grant, enforced), self.visit.now)
     }
 }
 
@@ -169,7 +173,8 @@ fn view(case: &Case, problems: &Problems) -> Markup {
     let listed =
         if typed { case.visit.fields.text("addresses").to_owned() } else { present.join("\n") };
     let problem = problems.of("addresses");
-    let taken = typed_addresses(case).map(|addresses| case.taken(grant, &addresses));
+    let mode = if typed { address_mode(case.visit) } else { credential.address_mode };
+    let taken = typed_addresses(case).map(|addresses| case.taken(grant, &addresses, mode));
     let body = html! {
         form.split action=(case.visit.call.uri.path()) method="post" data-grants {
             (layout::marks(case.visit))
@@ -198,6 +203,11 @@ fn view(case: &Case, problems: &Problems) -> Markup {
                             aria-describedby={ @if problem.is_some() { "addresses-e " } "addresses-h" } { (listed) }
                         @if let Some(problem) = problem { span.err id="addresses-e" { (icons::WARN) (problem) } }
                         span.hint id="addresses-h" { "One address or CIDR range in a line; from anywhere if you leave it empty." }
+                        (address_mode_field(mode))
+                        @if !case.loaded.reports.is_empty() {
+                            p.small { "From outside of the list as it is now:" }
+                            (reported::list(&case.loaded.reports, case.visit.now))
+                        }
                     }
                 }
                 @if case.asked.is_needed() {
@@ -229,17 +239,20 @@ async fn edit(case: &Case<'_>) -> Result<Reply, Trouble> {
     let grant = grants::chosen(&case.visit.fields, case.kind, case.scheme)?;
     let addresses = addresses(case.visit)?;
     let credential = &case.loaded.credential;
+    let mode = if addresses.is_empty() { AddressMode::Enforce } else { address_mode(case.visit) };
     let edit = Edit {
         grant: grant.filter(|grant| *grant != credential.grant),
         addresses: (addresses != credential.addresses).then_some(addresses),
+        address_mode: (mode != credential.address_mode).then_some(mode),
         rate: None,
     };
-    if edit.grant.is_none() && edit.addresses.is_none() {
+    if !edit.is_something() {
         return Err(Problems::field("", "Nothing is changed yet.").into());
     }
     let taken = case.taken(
         edit.grant.unwrap_or(credential.grant),
         edit.addresses.as_deref().unwrap_or(&credential.addresses),
+        mode,
     );
     case.is_fresh()?;
     // Nothing narrows in silence: what it would have refused is seen first.

@@ -1,7 +1,7 @@
 //! One credential: what it is, how it is used, from where, and what happened to it.
 
 use http::StatusCode;
-use keyway_domain::credential::{Credential, SecretState, Status};
+use keyway_domain::credential::{AddressMode, Credential, SecretState, Status};
 use keyway_domain::due::Ages;
 use keyway_domain::event::Event;
 use keyway_domain::id::CredentialId;
@@ -10,7 +10,7 @@ use keyway_domain::member::Member;
 use keyway_domain::scheme::{Act, Kind, Scheme, StepUpRule};
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::due::OwnDays;
-use keyway_store::usage::{Hour, Place, Seen};
+use keyway_store::usage::{Hour, Place, Report, Seen};
 use keyway_store::{DbError, credentials, events, members, owners, replacements, usage};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use super::reply;
 use super::step_up::Wanted;
 use super::ui;
 use super::visit::Visit;
-use super::{Answer, grants, icons, layout, leak, said};
+use super::{Answer, grants, icons, layout, leak, reported, said};
 
 /// Entries of the history that the page shows.
 const HISTORY: u32 = 12;
@@ -38,6 +38,8 @@ pub(crate) struct Loaded {
     /// Requests of the last 25 hours.
     pub(crate) hours: Vec<Hour>,
     pub(crate) places: Vec<Place>,
+    /// Requests that its address list would have refused, if it did not only report.
+    pub(crate) reports: Vec<Report>,
     /// Scopes that it used, with the day of their last use.
     pub(crate) needs: BTreeMap<String, Time>,
     pub(crate) replaced_by: Option<CredentialId>,
@@ -62,6 +64,7 @@ pub(crate) async fn load(visit: &Visit) -> Result<Loaded, Stop> {
             seen: usage::seen(tx, id)?,
             hours: usage::hours(tx, id, since)?,
             places: usage::places(tx, id)?,
+            reports: usage::reports(tx, id)?,
             needs: usage::needs(tx, id)?,
             replaced_by: replacements::by(tx, id)?,
             replaces: replacements::of(tx, id)?,
@@ -189,6 +192,7 @@ pub(crate) async fn detail(visit: Visit) -> Answer {
         div.cols {
             div.stack {
                 (chart::section(&loaded, &hours, period, visit.now))
+                (reported::card(&loaded, visit.now))
                 (places(&loaded, visit.now))
             }
             div.stack {
@@ -422,6 +426,7 @@ fn access(visit: &Visit, loaded: &Loaded, kind: &Kind) -> Result<Markup, Stop> {
                     dt { "Allowed IPs" } dd {
                         @if credential.addresses.is_empty() { "any" }
                         @for range in &credential.addresses { code { (range) } br; }
+                        @if credential.address_mode == AddressMode::Report { (ui::badge("warn", "only reported")) }
                     }
                     dt { "ID" } dd { code { (credential.id) } " " (ui::copy(&credential.id.to_string(), "Copy the id")) }
                 }

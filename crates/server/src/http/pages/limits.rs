@@ -1,6 +1,7 @@
 //! Fields that forms of credentials share: when it ends, from where it may be used, who has care of
 //! it.
 
+use keyway_domain::credential::AddressMode;
 use keyway_domain::id::MemberId;
 use keyway_domain::member::Member;
 use keyway_domain::rules::SetBy;
@@ -42,6 +43,21 @@ pub(crate) fn addresses(visit: &Visit) -> Result<Vec<ipnet::IpNet>, Problems> {
     }
     body::addresses(&lines)
         .map_err(|problem| Problems::field("addresses", ui::sentence_text(&problem.detail)))
+}
+
+/// What the list shall do.
+pub(crate) fn address_mode(visit: &Visit) -> AddressMode {
+    AddressMode::parse(visit.fields.text("address_mode")).unwrap_or_default()
+}
+
+/// The box of a list that only reports.
+pub(crate) fn address_mode_field(mode: AddressMode) -> Markup {
+    html! {
+        label.check {
+            input type="checkbox" name="address_mode" value="report" checked[mode == AddressMode::Report];
+            " " span { "Only report: let requests from elsewhere pass, and show what would have been refused." }
+        }
+    }
 }
 
 /// Days that are offered.
@@ -170,6 +186,7 @@ pub(crate) fn address_field(visit: &Visit, value: &str, problems: &Problems) -> 
                     button.linkish type="button" data-addip=(own) data-js hidden { "Add it" }
                 }
             }
+            (address_mode_field(address_mode(visit)))
         }
     }
 }

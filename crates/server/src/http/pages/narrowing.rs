@@ -91,7 +91,8 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// What is taken from a credential that is to have this grant and these addresses.
+    /// What is taken from a credential that is to have this grant, and these addresses that others
+    /// than requests from them are refused by.
     pub(super) fn new(
         scheme: &Scheme,
         loaded: &Loaded,
@@ -108,7 +109,7 @@ impl Taken {
             all.filter(is_taken).map(|need| (need, past.of(&scheme.say_need(need)))).collect();
         let loses_all = before.grant == Grant::Everything && grant != Grant::Everything;
         let unlisted = loses_all.then(|| past.of(UNLISTED));
-        let addresses = narrows(&before.addresses, addresses).then(|| {
+        let addresses = narrows(before.enforced_addresses(), addresses).then(|| {
             let since = now.plus_ms(-DAYS * DAY_MS);
             let is_outside = |place: &&Place| {
                 let address = place.address.parse::<IpAddr>();

@@ -11,7 +11,9 @@ use keyway_store::{Tx, members};
 use maud::{Markup, html};
 
 use super::key::{self, Loaded};
-use super::limits::{Before, address_field, addresses, expiry, expiry_fields, owner_field};
+use super::limits::{
+    Before, address_field, address_mode, addresses, expiry, expiry_fields, owner_field,
+};
 use super::problems::{Problems, Stop, Trouble};
 use super::reply::{self, redirect};
 use super::reveal::{self, Item, Shown};
@@ -158,6 +160,7 @@ async fn create(
         name: visit.fields.text("name").to_owned(),
         grant: grants::chosen(&visit.fields, form.kind, scheme)?,
         addresses: addresses(visit)?,
+        address_mode: address_mode(visit),
         rate: None,
         expires_at: expiry(visit, form.kind)?,
     };

@@ -92,6 +92,7 @@ async fn attempt(case: &Case<'_>) -> Result<Reply, Trouble> {
         name: case.visit.fields.text("name").to_owned(),
         grant: Some(old.grant),
         addresses: old.addresses.clone(),
+        address_mode: old.address_mode,
         rate: old.rate,
         expires_at: None,
     };

@@ -7,7 +7,7 @@ use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_domain::verdict::Reason;
 use keyway_store::DbError;
-use keyway_store::requests::{self, ALLOWED, Filter, Place, Request};
+use keyway_store::requests::{self, ALLOWED, Filter, Place, REPORTED, Request};
 use maud::{Markup, html};
 
 use super::fields::encoded;
@@ -50,7 +50,7 @@ fn asked(visit: &Visit, scheme: &Scheme) -> Asked {
     let (period, _, ms) = period.unwrap_or(PERIODS[0]);
     let since = if ms > 0 { visit.now.plus_ms(-ms) } else { Time(0) };
     let outcome = fields.text("outcome");
-    let is_reason = Reason::parse(outcome).is_some() || outcome == ALLOWED;
+    let is_reason = Reason::parse(outcome).is_some() || [ALLOWED, REPORTED].contains(&outcome);
     let route = fields.text("route");
     let is_route = scheme.routes.iter().any(|(_, pattern, _)| pattern == route);
     let address: String = fields.text("address").trim().chars().take(45).collect();
@@ -209,6 +209,7 @@ fn toolbar(asked: &Asked, scheme: &Scheme, keys: &[Entry]) -> Markup {
             select id="ro" name="outcome" {
                 option value="" { "Any status" }
                 option value=(ALLOWED) selected[asked.outcome == ALLOWED] { "Allowed" }
+                option value=(REPORTED) selected[asked.outcome == REPORTED] { "Allowed: address not listed" }
                 option value="refused" selected[asked.outcome == "refused"] { "Refused" }
                 @for reason in Reason::ALL { option value=(reason.as_str()) selected[asked.outcome == reason.as_str()] { "Refused: " (words(reason.as_str())) } }
             }
@@ -252,7 +253,6 @@ fn table(found: &[Request], keys: &[Entry], scheme: &Scheme) -> Markup {
 }
 
 fn row(request: &Request, key: Option<&Entry>, scheme: &Scheme) -> Markup {
-    let is_allowed = request.outcome == ALLOWED;
     let at = request.place.at();
     let raw = serde_json::to_string_pretty(&shown(request)).unwrap_or_default();
     html! {
@@ -276,9 +276,18 @@ fn row(request: &Request, key: Option<&Entry>, scheme: &Scheme) -> Markup {
                     span.muted { @if request.need.is_empty() { "who it is" } @else if request.need == "*" { (request.method) " a route that no list names" } @else { (request.need) } }
                 } @else { code { (request.method) " " (request.route) } }
             }
-            td role="cell" data-l="Status" { @if is_allowed { (ui::badge("ok", "Allowed")) } @else { (ui::badge("bad", &ui::capital(&words(&request.outcome)))) } }
+            td role="cell" data-l="Status" { (outcome(request)) }
             td role="cell" data-l="Address" { @if request.address.is_empty() { span.muted { "unknown" } } @else { code { (request.address) } } }
         }
+    }
+}
+
+/// What was decided, as people say it.
+fn outcome(request: &Request) -> Markup {
+    match request.outcome.as_str() {
+        ALLOWED => ui::badge("ok", "Allowed"),
+        REPORTED => ui::badge("warn", "Allowed: address not listed"),
+        reason => ui::badge("bad", &ui::capital(&words(reason))),
     }
 }
 
