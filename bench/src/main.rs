@@ -5,6 +5,7 @@
 mod engine;
 mod environment;
 mod fill;
+mod held;
 mod load;
 mod logged;
 mod memory;
@@ -44,8 +45,10 @@ pub(crate) struct Plan {
     sections: Vec<String>,
 }
 
-const SECTIONS: [&str; 10] =
-    ["engine", "pieces", "http", "flood", "memory", "start", "nodes", "writes", "pages", "telling"];
+const SECTIONS: [&str; 11] = [
+    "engine", "pieces", "http", "flood", "held", "memory", "start", "nodes", "writes", "pages",
+    "telling",
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -102,6 +105,7 @@ fn run(plan: &Plan) -> Result<(), Failure> {
             "pieces" => pieces::measure(plan, &mut report)?,
             "http" => over_http::measure(plan, &mut report)?,
             "flood" => over_http::measure_flood(plan, &mut report)?,
+            "held" => held::measure(plan, &mut report)?,
             "memory" => memory::measure(plan, &mut report)?,
             "start" => start::measure(plan, &mut report)?,
             "nodes" => nodes::measure(plan, &mut report)?,

@@ -15,6 +15,7 @@ pub mod problem;
 pub mod routes;
 pub mod serve;
 pub mod tls;
+mod unread;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

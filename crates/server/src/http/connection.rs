@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::Door;
 use super::gate::Gate;
 use super::serve::serve;
+use super::unread::Unread;
 
 /// The first bytes must come within this time; then a request's head within [`HEAD_TIMEOUT`].
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +57,7 @@ pub(super) async fn run<S>(
     let first = tokio::time::timeout(FIRST_TIMEOUT, beginning(&mut stream)).await;
     let Ok(Ok(begun)) = first else { return };
     let is_http2 = begun.as_ref() == PREFACE;
-    let stream = TokioIo::new(Rewound { begun, stream });
+    let stream = TokioIo::new(Unread::new(Rewound { begun, stream }));
     let service = service_fn(move |request: Request<Incoming>| {
         let gate = gate.clone();
         let request = named_host(request);
