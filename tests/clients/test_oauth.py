@@ -1,4 +1,4 @@
-"""Seven OAuth2 clients of different makers get, use, introspect and lose a token (scheme `xtopay`)."""
+"""Eight OAuth2 clients of different makers get, use, introspect and lose a token (scheme `xtopay`)."""
 
 import json
 import os
@@ -22,8 +22,8 @@ class Refused(Exception):
     """The error that the client's own code reports."""
 
 
-class Node:
-    """A client of `node/oauth.mjs`, one call a line."""
+class Program:
+    """A client in a process of its own, one call a line: `node/oauth.mjs`, or `rust/`."""
 
     def __init__(self, name: str, issuer: str, pair: dict) -> None:
         variables = {
@@ -32,7 +32,7 @@ class Node:
             "CLIENT_SECRET": pair["client_secret"],
         }
         self._child = subprocess.Popen(
-            ["node", "oauth.mjs", name],
+            [os.environ["KEYWAY_CLIENTS_RUST"]] if name == "oauth2-rs" else ["node", "oauth.mjs", name],
             cwd=os.environ["KEYWAY_CLIENTS_NODE"],
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,
@@ -132,10 +132,11 @@ class HttpxAuth(RequestsOauthlib):
 
 
 CLIENTS = {
-    "oauth4webapi": Node,
-    "openid": Node,
-    "simple": Node,
-    "badgateway": Node,
+    "oauth4webapi": Program,
+    "openid": Program,
+    "simple": Program,
+    "badgateway": Program,
+    "oauth2-rs": Program,
     "authlib": Authlib,
     "requests-oauthlib": RequestsOauthlib,
     "httpx-auth": HttpxAuth,
