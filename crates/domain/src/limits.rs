@@ -40,7 +40,7 @@ pub const LIFETIME_DAYS_MAX: i64 = 3_660;
 pub const ENDED_REMEMBERED_DAYS: i64 = 90;
 /// An idempotency key is remembered this long.
 pub const IDEMPOTENCY_HOURS: i64 = 24;
-/// Printable characters of an idempotency key.
+/// Visible ASCII characters of an idempotency key.
 pub const IDEMPOTENCY_KEY_MAX: usize = 255;
 /// Requests a window that a rate limit may name.
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use keyway_coherence::{Boot, NodeId, Terms};
 use keyway_domain::actor::Actor;
 use keyway_domain::event::Happened;
@@ -91,6 +92,8 @@ pub struct App {
     pub contexts: ContextSigner,
     /// What pages list.
     pub rosters: Rosters,
+    /// What its listeners say of themselves.
+    pub described: Described,
     /// How people reach the dashboard.
     pub site: Site,
     /// How far it is with loading.
@@ -112,6 +115,15 @@ pub struct App {
     pub telling: ArcSwap<Telling>,
     /// Wakes who waits for something to tell.
     pub wake: Notify,
+}
+
+/// What each listener says of itself: made when somebody first asks, and the same from then on.
+#[derive(Default)]
+pub struct Described {
+    /// The public listener's document.
+    pub public: OnceLock<Bytes>,
+    /// The internal listener's.
+    pub internal: OnceLock<Bytes>,
 }
 
 /// Refusals that wait to be written down.
@@ -230,6 +242,7 @@ impl App {
             passwords: Passwords::new(&keys.passwords),
             contexts: ContextSigner::new(&keys),
             rosters: Rosters::default(),
+            described: Described::default(),
             site,
             starting,
             turns: Turns::default(),

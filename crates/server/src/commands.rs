@@ -30,6 +30,7 @@ use keyway_secret::{Keyring, OsEntropy};
 use keyway_store::{DbError, Tx, events};
 
 use crate::app::Realm;
+use crate::codes::Code;
 
 /// Why a command did nothing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -49,7 +50,7 @@ pub enum Error {
     #[error("{message}")]
     Conflict {
         /// A stable word for it.
-        code: &'static str,
+        code: Code,
         /// What is in the way.
         message: String,
     },
@@ -154,7 +155,8 @@ impl Moment {
             subject,
             actor: self.actor.clone().into(),
             step_up: self.step_up.map(Into::into),
-            request_id: Some(self.request_id.clone()),
+            // What the clock does, no request asked for.
+            request_id: Some(self.request_id.clone()).filter(|id| !id.is_empty()),
             address: self.address.clone(),
             client: self.client.clone(),
             before: happened.before,
@@ -165,10 +167,9 @@ impl Moment {
 
 /// A name as people write it: not empty, not endless, without control characters.
 pub(crate) fn checked_name(field: &str, name: &str) -> Result<String, Error> {
-    let name = name.trim();
     let chars = name.chars().count();
     let max = keyway_domain::limits::NAME_CHARS_MAX;
-    if chars == 0 || chars > max {
+    if name.trim().is_empty() || chars > max {
         return Err(Error::invalid(field, format!("a name has 1 to {max} characters")));
     }
     // Directional overrides could make one name look like another.
@@ -177,5 +178,5 @@ pub(crate) fn checked_name(field: &str, name: &str) -> Result<String, Error> {
     if name.chars().any(bad) {
         return Err(Error::invalid(field, "a name holds no control characters"));
     }
-    Ok(name.to_owned())
+    Ok(name.trim().to_owned())
 }

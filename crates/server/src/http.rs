@@ -15,6 +15,7 @@ pub mod problem;
 pub mod routes;
 pub mod serve;
 pub mod tls;
+mod unlisted;
 mod unread;
 
 use std::collections::HashMap;
@@ -45,8 +46,12 @@ pub struct Call {
     pub address: Option<IpAddr>,
     /// What the path's placeholders matched.
     pub params: HashMap<&'static str, String>,
+    /// The parameters of its query: of the route's, each once.
+    pub query: HashMap<String, String>,
     /// Whether it may take something away.
     pub takes_away: bool,
+    /// Under which path that is found which it makes.
+    pub made_under: Option<&'static str>,
     /// Finds this call again.
     pub request_id: String,
 }
@@ -91,10 +96,15 @@ pub fn answer(answer: Answer) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(answer.body)));
     *reply.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    for (name, value) in answer.headers {
+    add_headers(&mut reply, answer.headers);
+    reply
+}
+
+/// Puts headers onto a response.
+fn add_headers(reply: &mut Reply, headers: Vec<(String, String)>) {
+    for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             reply.headers_mut().append(name, value);
         }
     }
-    reply
 }

@@ -7,6 +7,7 @@ pub mod authenticator;
 
 pub mod cli;
 pub mod clock;
+pub mod codes;
 pub mod coherence;
 pub mod commands;
 pub mod contexts;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::credentials::{NewCredential, create_one};
 use super::{Error, Moment, checked_name};
+use crate::codes::Code;
 
 /// The longest external id: a UUID with room.
 const EXTERNAL_ID_CHARS_MAX: usize = 100;
@@ -102,7 +103,7 @@ fn checked_external_id(id: &str) -> Result<String, Error> {
 fn external_id_taken(error: DbError) -> Error {
     if error.is_duplicate() {
         let message = "another account has this external id".to_owned();
-        Error::Conflict { code: "external_id_taken", message }
+        Error::Conflict { code: Code::ExternalIdTaken, message }
     } else {
         error.into()
     }

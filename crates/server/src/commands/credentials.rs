@@ -17,6 +17,7 @@ use keyway_store::{DbError, Tx, accounts, credentials, usage};
 use serde_json::json;
 
 use super::{Error, Moment, checked_name};
+use crate::codes::Code;
 use crate::verify::sealing_place;
 pub(super) use checks::{checked_expiry, checked_grant};
 use checks::{checked_overlap, single_taken};
@@ -296,7 +297,7 @@ pub fn reveal(
     let place = sealing_place(&id.to_string(), current.number);
     let secret = sealed.and_then(|sealed| moment.keys.secrets.unseal(sealed, &place).ok());
     let secret = secret.ok_or_else(|| Error::Conflict {
-        code: "not_readable",
+        code: Code::NotReadable,
         message: "this credential can't be shown again".to_owned(),
     })?;
     let shown = Shown { public_id: current.public_id.clone(), secret };
@@ -319,7 +320,7 @@ fn lock(
 
 pub(super) fn kind_of<'m>(moment: &'m Moment, credential: &Credential) -> Result<&'m Kind, Error> {
     moment.realm.rules.scheme.kind(&credential.kind).ok_or_else(|| Error::Conflict {
-        code: "kind_unknown",
+        code: Code::KindUnknown,
         message: format!("the scheme no longer has the kind `{}`", credential.kind),
     })
 }
@@ -337,7 +338,7 @@ pub(super) fn room_for_one(tx: &mut Tx<'_>, account: AccountId) -> Result<(), Er
     if credentials::count_live(tx, account)? >= limits::CREDENTIALS_PER_ACCOUNT_MAX {
         let max = limits::CREDENTIALS_PER_ACCOUNT_MAX;
         return Err(Error::Conflict {
-            code: "too_many_credentials",
+            code: Code::TooManyCredentials,
             message: format!("an account has at most {max} live credentials; delete some first"),
         });
     }

@@ -15,6 +15,7 @@ use keyway_store::{Tx, accounts, endpoints};
 use serde_json::json;
 
 use super::{Error, Moment};
+use crate::codes::Code;
 use crate::webhooks::secret_place;
 
 /// The overlap of a rotation where nothing is said.
@@ -22,7 +23,7 @@ const OVERLAP_MS: i64 = DAY_MS;
 /// Characters of what is said of an endpoint.
 const ABOUT_CHARS_MAX: usize = 200;
 /// Names in an endpoint's choice of events.
-const EVENTS_MAX: usize = 64;
+pub const EVENTS_MAX: usize = 64;
 
 /// What an endpoint should be. The URL was checked by who knows which addresses are allowed.
 #[derive(Debug, Clone)]
@@ -65,12 +66,11 @@ fn permit(moment: &Moment, act: &'static str) -> Result<(), Error> {
 }
 
 fn checked_about(about: &str) -> Result<String, Error> {
-    let about = about.trim();
     if about.chars().count() > ABOUT_CHARS_MAX || about.chars().any(char::is_control) {
         let message = format!("it has at most {ABOUT_CHARS_MAX} characters, in one line");
         return Err(Error::invalid("about", message));
     }
-    Ok(about.to_owned())
+    Ok(about.trim().to_owned())
 }
 
 /// Names of events, or the starts of some, that an endpoint can hear.
@@ -115,7 +115,7 @@ pub fn create(
         let message = format!(
             "an account has at most {ENDPOINTS_PER_ACCOUNT_MAX} endpoints; remove some first"
         );
-        return Err(Error::Conflict { code: "too_many_endpoints", message });
+        return Err(Error::Conflict { code: Code::TooManyEndpoints, message });
     }
     let id = EndpointId::new(moment.now, &mut OsEntropy);
     let (secret, shown) = draw(moment, id, 1);
@@ -226,7 +226,7 @@ pub fn rotate(
         let message = format!(
             "the previous secret signs along until {until}; rotate with no overlap to end it now"
         );
-        return Err(Error::Conflict { code: "overlap_running", message });
+        return Err(Error::Conflict { code: Code::OverlapRunning, message });
     }
     let number = endpoint.secrets.iter().map(|secret| secret.number).max().unwrap_or(0) + 1;
     let (secret, shown) = draw(moment, id, number);
@@ -273,7 +273,7 @@ pub fn test(
     let endpoint = lock(tx, moment, account, id)?;
     if endpoint.state != State::On {
         let message = "the endpoint is switched off; switch it on first".to_owned();
-        return Err(Error::Conflict { code: "endpoint_off", message });
+        return Err(Error::Conflict { code: Code::EndpointOff, message });
     }
     let after = json!({ "url": endpoint.url });
     let happened = Happened::new(Kind::EndpointTested, json!({}), after);

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::credentials::{NewCredential, checked_expiry, checked_grant, room_for_one};
 use super::{Error, Moment, checked_name};
+use crate::codes::Code;
 
 /// What a database remembers once a key was imported.
 pub const IMPORTED: &str = "imported";
@@ -106,7 +107,7 @@ fn checked_hint(hint: &str) -> Result<String, Error> {
 fn taken(error: DbError) -> Error {
     if error.is_duplicate() {
         let message = "a credential with this hash is known already".to_owned();
-        Error::Conflict { code: "already_imported", message }
+        Error::Conflict { code: Code::AlreadyImported, message }
     } else {
         error.into()
     }

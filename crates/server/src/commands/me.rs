@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::sessions::end_others;
 use super::{Error, Moment, checked_name};
 use crate::authenticator;
+use crate::codes::Code;
 
 fn lock(tx: &mut Tx<'_>, moment: &Moment, member: &Member) -> Result<Member, Error> {
     let found = members::lock(tx, &moment.realm.rules.seals, member.account, member.id)?;
@@ -67,7 +68,7 @@ pub fn add_factor(
     let mut member = lock(tx, moment, member)?;
     if member.totp.is_some() {
         let message = "there is an authenticator app already; remove it first".to_owned();
-        return Err(Error::Conflict { code: "factor_there", message });
+        return Err(Error::Conflict { code: Code::Outdated, message });
     }
     let matched = authenticator::matched_step(seed, code, moment.now);
     let place = authenticator::sealing_place(member.id);
@@ -86,7 +87,7 @@ pub fn remove_factor(tx: &mut Tx<'_>, moment: &Moment, member: &Member) -> Resul
     let mut member = lock(tx, moment, member)?;
     if member.totp.take().is_none() {
         let message = "there is no authenticator app".to_owned();
-        return Err(Error::Conflict { code: "no_factor", message });
+        return Err(Error::Conflict { code: Code::NoFactor, message });
     }
     members::forget_codes(tx, member.id)?;
     links::spend_all(tx, member.id, links::Purpose::Password, moment.now)?;
@@ -103,7 +104,7 @@ pub fn keep_codes(
     let member = lock(tx, moment, member)?;
     if member.totp.is_none() {
         let message = "recovery codes stand in for an authenticator app; add one first".to_owned();
-        return Err(Error::Conflict { code: "no_factor", message });
+        return Err(Error::Conflict { code: Code::NoFactor, message });
     }
     members::save_codes(tx, member.id, hashes)?;
     let after = json!({ "codes": hashes.len() });

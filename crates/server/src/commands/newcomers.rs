@@ -12,6 +12,7 @@ use keyway_store::{DbError, Tx, accounts, links, members, sessions};
 use serde_json::json;
 
 use super::{Error, Moment, accounts as account_commands, checked_name};
+use crate::codes::Code;
 
 /// A person who comes in.
 #[derive(Debug, Clone)]
@@ -134,7 +135,7 @@ pub fn invite(
     let count = u64::try_from(there.len() + open.len()).unwrap_or(u64::MAX);
     if count >= MEMBERS_PER_ACCOUNT_MAX {
         let message = format!("an account has at most {MEMBERS_PER_ACCOUNT_MAX} people");
-        return Err(Error::Conflict { code: "too_many_members", message });
+        return Err(Error::Conflict { code: Code::TooManyMembers, message });
     }
     for older in open.iter().filter(|link| link.email.as_ref() == Some(email)) {
         links::withdraw(tx, account, older.id, moment.now)?;

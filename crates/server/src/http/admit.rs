@@ -1,36 +1,63 @@
 //! From a request to a caller: who acts, and whether the route is his.
 
+use std::net::IpAddr;
+
+use http::header::{CONTENT_TYPE, HeaderValue};
 use keyway_domain::actor::Actor;
 use keyway_domain::grant::Action;
+use keyway_guard::Passed;
 
 use super::body::OnBehalfOf;
-use super::problem::Problem;
+use super::problem::{MEDIA_TYPE, Problem};
 use super::{Call, Door, Reply, answer};
+use crate::app::App;
 use crate::commands::Moment;
-use crate::verify::{Answered, Asked};
+use crate::verify::{Answered, Asked, Headers};
 
 /// Who calls, by which token.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The token's credential id, or `local`.
     pub token: String,
+    /// The headers that tell its rate limit, if it has one.
+    pub rate: Vec<(String, String)>,
 }
 
 /// What a route needs of an operator token: a resource of the operator's scheme, and an action.
 pub type Need = (&'static str, Action);
 
+/// What a token needs to ask about requests.
+pub(super) const TO_VERIFY: Need = ("verification", Action::Read);
+
 /// Lets a call in, or answers it.
 pub fn admit(call: &Call, door: Door, need: Need) -> Result<Caller, Box<Reply>> {
     if door == Door::Local {
-        return Ok(Caller { token: "local".to_owned() });
+        return Ok(Caller { token: "local".to_owned(), rate: Vec::new() });
     }
-    let engine = &call.app.operator.engine;
-    let asked = Asked { named: Some(need), address: call.address, ..Asked::default() };
-    let judged = engine.verify(&call.headers, &asked);
-    match engine.answer(&judged, &call.headers) {
-        Answered::Passed(passed) => Ok(Caller { token: passed.identity.credential }),
+    let Passed { identity, response_headers } =
+        *by_token(&call.app, &call.headers, call.address, need)?;
+    let is_rate = |(name, _): &(String, String)| name.starts_with("ratelimit");
+    let rate = response_headers.into_iter().filter(is_rate).collect();
+    Ok(Caller { token: identity.credential, rate })
+}
+
+/// Lets in who presents an operator token that may do this, or answers with the problem.
+pub(super) fn by_token(
+    app: &App,
+    presented: &impl Headers,
+    address: Option<IpAddr>,
+    need: Need,
+) -> Result<Box<Passed>, Box<Reply>> {
+    let engine = &app.operator.engine;
+    let asked = Asked { named: Some(need), address, ..Asked::default() };
+    let judged = engine.verify(presented, &asked);
+    match engine.answer(&judged, presented) {
+        Answered::Passed(passed) => Ok(passed),
         Answered::Refused(_, refusal) | Answered::LoggedIn(refusal) => {
-            Err(Box::new(answer(refusal)))
+            let mut reply = answer(refusal);
+            // The operator's dialect writes problems.
+            reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+            Err(Box::new(reply))
         }
     }
 }

@@ -3,41 +3,44 @@
 pub mod accounts;
 pub mod audit;
 pub mod credentials;
+pub mod deliveries;
 pub mod events;
 pub mod imports;
 pub mod members;
 pub mod nodes;
+pub(super) mod query;
 mod reach;
 pub mod requests;
 pub mod revoke_all;
 pub mod scheme;
 pub mod tokens;
 pub mod usage;
-mod view;
+pub mod view;
 pub mod watch;
 pub mod webhooks;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
-use http::header::HeaderValue;
+use http::header::{HeaderValue, LOCATION};
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::limits;
 use keyway_domain::time::Time;
 use keyway_store::idempotency::{self, Given};
 use keyway_store::{DbError, Tx, turns};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-pub(crate) use reach::Reached;
+pub(crate) use reach::{Changed, Reached};
 
 use super::admit::Caller;
 use super::body::OnBehalfOf;
 use super::problem::Problem;
 use super::{Call, Reply, json as json_reply};
 use crate::app::Realm;
+use crate::codes::Code;
 use crate::coherence::Reach;
 use crate::commands::{Error, Moment, repeats};
 
@@ -49,11 +52,23 @@ pub struct Done {
     pub shown: Option<Value>,
 }
 
+/// What is answered, as JSON.
+pub(super) fn said(body: &impl Serialize) -> Reply {
+    json_reply(StatusCode::OK, value(body).to_string())
+}
+
+/// A view as a value.
+fn value(view: &impl Serialize) -> Value {
+    serde_json::to_value(view).expect("a view has names for keys")
+}
+
 /// What a call came to.
 struct Answered {
     status: StatusCode,
     body: Value,
     shown: Option<Value>,
+    /// Where that which was made is found.
+    location: Option<String>,
     is_repeated: bool,
 }
 
@@ -118,13 +133,16 @@ impl Call {
         match written.await {
             Ok((Outcome::New(done), position)) => {
                 let Done { body, shown } = done;
-                let answered = Answered { status, body, shown, is_repeated: false };
+                let location = self.location(&body);
+                let answered = Answered { status, body, shown, location, is_repeated: false };
                 self.reached(answered, position, wait).await
             }
             Ok((Outcome::Again(given), _)) => {
+                let body = serde_json::from_str(&given.body).unwrap_or_default();
                 let answered = Answered {
                     status: StatusCode::from_u16(given.status).unwrap_or(status),
-                    body: serde_json::from_str(&given.body).unwrap_or_default(),
+                    location: self.location(&body),
+                    body,
                     shown: None,
                     is_repeated: true,
                 };
@@ -139,8 +157,7 @@ impl Call {
                 Err(error.into())
             }
             Err(Failure::OtherBody) => Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_mismatch",
+                Code::IdempotencyKeyMismatch,
                 "this Idempotency-Key was used for another request",
             )),
         }
@@ -158,20 +175,28 @@ impl Call {
         }
     }
 
+    /// Where that which was made is found (RFC 9110 §15.3.2).
+    fn location(&self, body: &Value) -> Option<String> {
+        let id = body["id"].as_str()?;
+        let account = self.params.get("account").map_or("", String::as_str);
+        self.made_under.map(|under| format!("{}/{id}", under.replace("{account}", account)))
+    }
+
     /// The key, quoted as the draft has it or bare as clients send it.
     fn idempotency_key(&self) -> Result<Option<String>, Problem> {
         let Some(value) = self.headers.get("idempotency-key") else { return Ok(None) };
         let bad = || {
             let detail = format!(
-                "an Idempotency-Key has 1 to {} printable ASCII characters",
+                "an Idempotency-Key has 1 to {} visible ASCII characters, none of them a space",
                 limits::IDEMPOTENCY_KEY_MAX
             );
-            Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail)
+            Problem::new(Code::IdempotencyKeyInvalid, detail)
         };
         let text = value.to_str().map_err(|_| bad())?;
         let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         let key = quoted.unwrap_or(text);
-        if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_MAX {
+        let is_visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+        if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_MAX || !is_visible {
             return Err(bad());
         }
         Ok(Some(key.to_owned()))
@@ -190,58 +215,13 @@ impl Call {
         CredentialId::parse(text).ok_or_else(|| Problem::not_found("credential"))
     }
 
-    /// The query's parameters: each known, each once.
-    pub fn query(&self, known: &[&str]) -> Result<HashMap<String, String>, Problem> {
-        let mut query = HashMap::new();
-        for pair in self.uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !known.contains(&name) {
-                let detail =
-                    format!("there is no parameter of that name; there are: {}", known.join(", "));
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "unknown_parameter", detail));
-            }
-            if query
-                .insert(name.to_owned(), keyway_domain::scheme::percent_decoded(value))
-                .is_some()
-            {
-                let detail = format!("`{name}` is there twice");
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "doubled_parameter", detail));
-            }
-        }
-        Ok(query)
-    }
-
-    /// Which page is asked for: how many, and what comes before it.
-    pub fn page(&self, query: &HashMap<String, String>) -> Result<(u32, Option<u128>), Problem> {
-        let bad = |name: &str, detail: String| {
-            Err(Problem {
-                field: Some(name.to_owned()),
-                ..Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
-            })
-        };
-        let limit = match query.get("limit").map(|text| text.parse::<u32>()) {
-            None => limits::PAGE_DEFAULT,
-            Some(Ok(limit)) if (1..=limits::PAGE_MAX).contains(&limit) => limit,
-            Some(_) => return bad("limit", format!("it is 1 to {}", limits::PAGE_MAX)),
-        };
-        let Some(cursor) = query.get("cursor") else { return Ok((limit, None)) };
-        let sealed = URL_SAFE_NO_PAD.decode(cursor).ok();
-        let opened = sealed.and_then(|sealed| self.app.keys.cursors.unseal_unique(&sealed).ok());
-        let number = opened.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-        match number {
-            Some(number) => Ok((limit, Some(u128::from_be_bytes(number)))),
-            None => bad("cursor", "it is not one that this API gave".to_owned()),
-        }
-    }
-
     /// A page as JSON; `last` is the number of its last entry's id.
-    pub fn page_reply(&self, entries: &[Value], limit: u32, last: Option<u128>) -> Reply {
-        let is_full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    pub fn page_reply<T: Serialize>(&self, data: Vec<T>, limit: u32, last: Option<u128>) -> Reply {
+        let is_full = data.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let cursor = last.filter(|_| is_full).map(|last| {
             URL_SAFE_NO_PAD.encode(self.app.keys.cursors.seal_unique(&last.to_be_bytes()))
         });
-        let body = json!({ "data": entries, "next_cursor": cursor });
-        json_reply(StatusCode::OK, body.to_string())
+        said(&view::Page { data, next_cursor: cursor })
     }
 
     /// The present instant.
@@ -252,12 +232,15 @@ impl Call {
 
 impl Answered {
     fn reply(self) -> Reply {
-        let Self { status, mut body, shown, is_repeated } = self;
+        let Self { status, mut body, shown, location, is_repeated } = self;
         if let (Some(shown), Some(object)) = (shown, body.as_object_mut()) {
             object.insert("secret".to_owned(), shown);
             object.insert("secret_shown".to_owned(), Value::Bool(true));
         }
         let mut reply = json_reply(status, body.to_string());
+        if let Some(location) = location.and_then(|path| HeaderValue::try_from(path).ok()) {
+            reply.headers_mut().insert(LOCATION, location);
+        }
         if is_repeated {
             let yes = HeaderValue::from_static("true");
             reply.headers_mut().insert("idempotency-replayed", yes);

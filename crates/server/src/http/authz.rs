@@ -18,14 +18,16 @@ use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode, request};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use keyway_domain::grant::Action;
 use keyway_guard::{Answer, Passed};
 
-use super::problem::Problem;
+use super::admit::{TO_VERIFY, by_token};
+use super::problem::{MEDIA_TYPE, Problem};
 use super::serve::read_body;
 use super::{Reply, answer};
 use crate::app::App;
+use crate::codes::Code;
 use crate::verify::{Answered, Asked, HeaderPairs, Headers};
+pub(super) use denial::PATH as DENIAL;
 use original::{Family, Original, Settings};
 
 /// Where gateways ask.
@@ -33,7 +35,7 @@ const PREFIX: &str = "/authz/";
 /// Where the keys are that check signed contexts (RFC 7517 §5).
 pub(super) const JWKS: &str = "/.well-known/jwks.json";
 /// The header with an operator token, where one is needed: `Authorization` is the client's.
-const GATEWAY_TOKEN: &str = "x-keyway-gateway-token";
+pub(super) const GATEWAY_TOKEN: &str = "x-keyway-gateway-token";
 /// The status that was meant, where a gateway can pass on only two.
 const MEANT_STATUS: HeaderName = HeaderName::from_static("x-keyway-status");
 /// Bytes of a body that a gateway passes on to be checked with a signature.
@@ -45,8 +47,11 @@ pub(super) fn is_ours(path: &str) -> bool {
 }
 
 /// Whether the caller is a gateway of the platform: its operator token, in a header of its own.
-pub(super) fn admit(app: &App, address: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Answer> {
-    let engine = &app.operator.engine;
+pub(super) fn admit(
+    app: &App,
+    address: Option<IpAddr>,
+    headers: &HeaderMap,
+) -> Result<(), Box<Reply>> {
     let token = headers.get_all(GATEWAY_TOKEN);
     let bearer = |value: &HeaderValue| {
         let text = value.to_str().unwrap_or_default();
@@ -55,13 +60,7 @@ pub(super) fn admit(app: &App, address: Option<IpAddr>, headers: &HeaderMap) -> 
     let presented: Vec<_> = token.iter().map(bearer).collect();
     let pairs: Vec<(&str, &str)> =
         presented.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let presented = HeaderPairs(&pairs);
-    let named = Some(("verification", Action::Read));
-    let judged = engine.verify(&presented, &Asked { named, address, ..Asked::default() });
-    match engine.answer(&judged, &presented) {
-        Answered::Passed(_) => Ok(()),
-        Answered::Refused(_, refusal) | Answered::LoggedIn(refusal) => Err(refusal),
-    }
+    by_token(app, &HeaderPairs(&pairs), address, TO_VERIFY).map(drop)
 }
 
 /// Answers a gateway that asks over plain HTTP.
@@ -89,7 +88,11 @@ pub(super) async fn serve(app: &Arc<App>, parts: &request::Parts, body: Incoming
         Ok((family, settings, decision)) => reply(app, family, settings, decision),
         Err(problem) => {
             // The gateway is set up wrongly, which its operator must see; its client is refused.
-            tracing::warn!(code = problem.code, detail = problem.detail, "a gateway's question");
+            tracing::warn!(
+                code = problem.code.as_str(),
+                detail = problem.detail,
+                "a gateway's question"
+            );
             problem.reply(&app.platform.engine.management_request().seal(&app.keys.requests))
         }
     }
@@ -108,7 +111,7 @@ fn decide(app: &App, headers: &impl Headers, original: &Original<'_>) -> Decisio
     let engine = &app.platform.engine;
     let path = original.target.split('?').next().unwrap_or_default();
     if engine.is_login(original.method, path) {
-        return Decision::Deny(misdirected());
+        return Decision::Deny(misdirected(app));
     }
     let judged = engine.verify(
         headers,
@@ -130,17 +133,23 @@ fn decide(app: &App, headers: &impl Headers, original: &Original<'_>) -> Decisio
             Decision::Allow { passed, context }
         }
         Answered::Refused(_, refusal) => Decision::Deny(refusal),
-        Answered::LoggedIn(_) => Decision::Deny(misdirected()),
+        Answered::LoggedIn(_) => Decision::Deny(misdirected(app)),
     }
 }
 
 /// A login answers with a token, which a decision can't carry: gateways pass it to the public
 /// listener. A success here would let the login through to the API.
-fn misdirected() -> Answer {
+fn misdirected(app: &App) -> Answer {
+    let detail = "the gateway must pass logins to Keyway's public listener";
+    let problem = Problem::new(Code::LoginMisdirected, detail);
+    let id = app.platform.engine.management_request().seal(&app.keys.requests);
     Answer {
-        status: StatusCode::MISDIRECTED_REQUEST.as_u16(),
-        headers: vec![("content-type".to_owned(), "application/problem+json".to_owned())],
-        body: r#"{"title":"Misdirected Request","status":421,"code":"login_misdirected","detail":"The gateway must pass logins to Keyway's public listener."}"#.to_owned(),
+        status: problem.status().as_u16(),
+        headers: vec![
+            ("content-type".to_owned(), MEDIA_TYPE.to_owned()),
+            ("request-id".to_owned(), id.clone()),
+        ],
+        body: problem.body(&id),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bodies of the management API: bounded, JSON, no unknown field, every complaint with its field.
 
-use http::StatusCode;
+use std::marker::PhantomData;
+
 use ipnet::IpNet;
 use keyway_domain::Environment;
 use keyway_domain::actor::{Role, StepUp};
@@ -10,20 +11,24 @@ use keyway_domain::limits;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{Time, parse_duration};
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::openapi::shapes as shape;
 use super::problem::Problem;
+use crate::codes::Code;
 
 /// Reads a body. An empty one reads as `{}`.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     if depth(body) > limits::JSON_DEPTH_MAX {
         let detail = format!("the JSON is nested more than {} deep", limits::JSON_DEPTH_MAX);
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "json_too_deep", detail));
+        return Err(Problem::new(Code::JsonTooDeep, detail));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let read = serde_path_to_error::deserialize(&mut json);
+    let Object(value) = read.map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         match inner.classify() {
@@ -48,9 +53,48 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
+/// What must be an object. Serde by itself takes a list for a struct, too: its fields in their order.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+/// Reads a field that may be an object.
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let read = Option::<Object<T>>::deserialize(deserializer)?;
+    Ok(read.map(|Object(value)| value))
+}
+
+/// Reads a field that is a list of objects.
+pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let read = Vec::<Object<T>>::deserialize(deserializer)?;
+    Ok(read.into_iter().map(|Object(value)| value).collect())
+}
+
 fn not_json(error: &serde_json::Error) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
-    Problem::new(StatusCode::BAD_REQUEST, "not_json", format!("the body is not JSON: see {place}"))
+    Problem::new(Code::NotJson, format!("the body is not JSON: see {place}"))
 }
 
 /// How deep a JSON text nests, found without building anything.
@@ -77,23 +121,27 @@ fn depth(text: &[u8]) -> usize {
 #[serde(deny_unknown_fields)]
 pub struct OnBehalfOf {
     /// Who, as the platform names him.
+    #[schemars(with = "shape::MemberName")]
     pub member: String,
-    /// His role in the account: `owner`, `admin`, `developer` or `viewer`.
-    #[schemars(with = "String")]
+    /// His role in the account.
+    #[schemars(with = "shape::RoleName")]
     pub role: Role,
-    /// The proof he gave to the platform for this act: `password` or `otp`.
+    /// The proof he gave to the platform for this act.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<shape::StepUpName>")]
     pub step_up: Option<StepUp>,
 }
 
 /// A rate limit.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[schemars(rename = "WantedRateLimit")]
 #[serde(deny_unknown_fields)]
 pub struct RateBody {
-    /// Requests a window: 1 to 1,000,000.
+    /// Requests a window.
+    #[schemars(range(min = 1, max = limits::RATE_REQUESTS_MAX))]
     pub requests: u32,
-    /// The window in seconds: 1 to 86,400.
+    /// The window in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
     pub window_seconds: u32,
 }
 
@@ -112,7 +160,7 @@ impl RateBody {
 
 /// A wanted grant: `"everything"`, a list of scopes, or resource → access.
 #[derive(Debug, Clone, JsonSchema)]
-#[schemars(with = "serde_json::Value")]
+#[schemars(with = "shape::WantedGrant")]
 pub enum GrantBody {
     /// All there is.
     Everything,

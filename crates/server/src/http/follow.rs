@@ -17,9 +17,11 @@ use keyway_domain::verdict::{Access, Reason};
 use keyway_guard::follow::{Asked, Changed, Needed, Told, Used};
 use keyway_store::settings;
 
+use super::body::Object;
 use super::problem::Problem;
 use super::{Reply, json};
 use crate::app::App;
+use crate::codes::Code;
 use crate::followers::{self, FOLLOWED, FOLLOWERS_MAX, Subject};
 use crate::usage::Use;
 use crate::verify::HeaderPairs;
@@ -27,15 +29,15 @@ use crate::verify::HeaderPairs;
 /// Bytes of a question: some thousand counters.
 pub(super) const QUESTION_BYTES_MAX: usize = 1024 * 1024;
 /// Counters of a question.
-const USED_MAX: usize = 4_096;
+pub(super) const USED_MAX: usize = 4_096;
 /// What was counted longer ago is counted as of now.
 const LATE_MAX: i64 = 3_600_000;
 
 /// Answers a follower.
 pub(super) async fn serve(app: &Arc<App>, body: &[u8]) -> Result<Reply, Problem> {
-    let asked: Asked = serde_json::from_slice(body).map_err(|error| {
+    let Object(asked): Object<Asked> = serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        Problem::new(StatusCode::BAD_REQUEST, "not_a_question", format!("not one at {place}"))
+        Problem::new(Code::NotAQuestion, format!("not one at {place}"))
     })?;
     if asked.used.len() > USED_MAX {
         return Err(Problem::invalid("used", format!("at most {USED_MAX} counters")));
@@ -44,7 +46,7 @@ pub(super) async fn serve(app: &Arc<App>, body: &[u8]) -> Result<Reply, Problem>
     let stranger = || {
         let detail = "this process does not know this follower, or not as one that is so far: \
             forget everything, and join without an id";
-        Problem::new(StatusCode::NOT_FOUND, "unknown_follower", detail)
+        Problem::new(Code::UnknownFollower, detail)
     };
     let id = u128::from_str_radix(&name, 16).map(FollowerId).map_err(|_| stranger())?;
     if app.followers.is_new(id, asked.turn) {
@@ -73,7 +75,7 @@ async fn join(app: &App) -> Result<Reply, Problem> {
     }
     let Some((id, told)) = app.followers.join(left(app)) else {
         let detail = format!("{FOLLOWERS_MAX} processes follow this one, and it takes no more");
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_followers", detail));
+        return Err(Problem::new(Code::TooManyFollowers, detail));
     };
     Ok(say(app, format!("{:032x}", id.0), &told))
 }

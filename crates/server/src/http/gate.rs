@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::{Door, Reply, json, text};
 use crate::app::App;
 use crate::app::starting::Starting;
+use crate::codes::Code;
 
 /// What stands behind the listeners.
 #[derive(Clone, Default)]
@@ -63,6 +64,6 @@ impl Gate {
             Door::Local => format!("the server is not ready ({state}): {reason}"),
             Door::Internal { .. } | Door::Public => "the server is not ready yet".to_owned(),
         };
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).reply("")
+        Problem::new(Code::Unavailable, detail).reply("")
     }
 }

@@ -17,13 +17,29 @@ use keyway_guard::{AnswerBody, QuestionBody};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::problem::Problem;
-use super::serve::read_body;
-use super::{Reply, answer, authz, follow, json as json_reply, text};
+use super::admit::{TO_VERIFY, by_token};
+use super::body::Object;
+use super::problem::{self, Problem};
+use super::serve::{read_body, with_request_id};
+use super::unlisted::HEALTH;
+use super::{Reply, authz, follow, json as json_reply, openapi, text};
 use crate::app::App;
+use crate::codes::Code;
 use crate::coherence::Node;
 use crate::verify::{Answered, Asked, HeaderPairs};
 
+/// One question.
+pub(super) const VERIFY: &str = "/v1/verify";
+/// Many questions.
+pub(super) const VERIFY_BATCH: &str = "/v1/verify/batch";
+/// What changed, for a process that verifies after this one.
+pub(super) const FOLLOW: &str = "/v1/follow";
+/// The scheme by which it does.
+pub(super) const FOLLOW_SCHEME: &str = "/v1/follow/scheme";
+/// Whether this process answers questions.
+pub(super) const READY: &str = "/readyz";
+/// Figures for Prometheus.
+pub(super) const METRICS: &str = "/metrics";
 /// Bytes of one question: 64 KiB of signed body in base64, and its headers.
 const QUESTION_BYTES_MAX: usize = 160 * 1024;
 
@@ -35,56 +51,58 @@ pub(super) async fn serve(
 ) -> Reply {
     let (parts, body) = request.into_parts();
     match (&parts.method, parts.uri.path()) {
-        (&Method::GET, "/healthz") => return text(StatusCode::OK, "ok\n"),
+        (&Method::GET, HEALTH) => return text(StatusCode::OK, "ok\n"),
         // A public key: those who check contexts need no more than this.
         (&Method::GET, authz::JWKS) => {
             return json_reply(StatusCode::OK, app.contexts.jwks());
         }
-        (&Method::GET, "/readyz") => return ready(app),
+        (&Method::GET, READY) => return ready(app),
+        (&Method::GET, openapi::PATH) => {
+            return json_reply(StatusCode::OK, openapi::internal(app));
+        }
         _ => {}
     }
     if authz::is_ours(parts.uri.path()) {
         return match needs_token.then(|| authz::admit(app, address, &parts.headers)) {
-            Some(Err(refusal)) => answer(refusal),
+            Some(Err(refusal)) => *refusal,
             Some(Ok(())) | None => authz::serve(app, &parts, body).await,
         };
     }
-    if needs_token {
-        let engine = &app.operator.engine;
-        let named = Some(("verification", Action::Read));
-        let judged = engine.verify(&parts.headers, &Asked { named, address, ..Asked::default() });
-        match engine.answer(&judged, &parts.headers) {
-            Answered::Passed(_) => {}
-            Answered::Refused(_, refusal) | Answered::LoggedIn(refusal) => return answer(refusal),
-        }
+    if needs_token && let Err(refusal) = by_token(app, &parts.headers, address, TO_VERIFY) {
+        return *refusal;
     }
+    let id = || app.platform.engine.management_request().seal(&app.keys.requests);
     let done = match (&parts.method, parts.uri.path()) {
-        (&Method::POST, "/v1/verify") => match read_body(body, QUESTION_BYTES_MAX).await {
+        (&Method::POST, VERIFY) => match read_body(body, QUESTION_BYTES_MAX).await {
             Ok(body) => one(app, &body),
             Err(problem) => Err(problem),
         },
-        (&Method::POST, "/v1/follow") => match read_body(body, follow::QUESTION_BYTES_MAX).await {
+        (&Method::POST, FOLLOW) => match read_body(body, follow::QUESTION_BYTES_MAX).await {
             Ok(body) => follow::serve(app, &body).await,
             Err(problem) => Err(problem),
         },
-        (&Method::GET, "/v1/follow/scheme") => {
+        (&Method::GET, FOLLOW_SCHEME) => {
             Ok(text(StatusCode::OK, app.platform.rules.scheme.text.clone()))
         }
-        (&Method::POST, "/v1/verify/batch") => match read_body(body, BATCH_BYTES_MAX).await {
+        (&Method::POST, VERIFY_BATCH) => match read_body(body, BATCH_BYTES_MAX).await {
             Ok(body) => batch(app, &body),
             Err(problem) => Err(problem),
         },
-        (&Method::GET, "/metrics") => Ok(text(StatusCode::OK, metrics(app))),
+        (&Method::GET, METRICS) => Ok(text(StatusCode::OK, metrics(app))),
+        (_, VERIFY | VERIFY_BATCH | FOLLOW) => return problem::other_method("POST", &id()),
+        (_, HEALTH | READY | METRICS | FOLLOW_SCHEME | authz::JWKS | openapi::PATH) => {
+            return problem::other_method("GET", &id());
+        }
         _ => Err(Problem::not_found("path")),
     };
     done.unwrap_or_else(|problem| {
-        let id = app.platform.engine.management_request().seal(&app.keys.requests);
-        problem.reply(&id)
+        let id = id();
+        with_request_id(problem.reply(&id), &id)
     })
 }
 
 fn one(app: &App, body: &[u8]) -> Result<Reply, Problem> {
-    let question = serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
+    let Object(question) = serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
     let answered = ask(app, &question)?;
     let body = serde_json::to_vec(&answered).map_err(|error| not_a_question(&error))?;
     Ok(json_reply(StatusCode::OK, body))
@@ -94,7 +112,7 @@ fn one(app: &App, body: &[u8]) -> Result<Reply, Problem> {
 #[serde(deny_unknown_fields)]
 struct Questions<'a> {
     #[serde(borrow)]
-    questions: Vec<QuestionBody<'a>>,
+    questions: Vec<Object<QuestionBody<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -103,14 +121,14 @@ struct Answers {
 }
 
 fn batch(app: &App, body: &[u8]) -> Result<Reply, Problem> {
-    let asked: Questions<'_> =
+    let Object(asked): Object<Questions<'_>> =
         serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
     if asked.questions.is_empty() || asked.questions.len() > BATCH_MAX {
         let message = format!("a batch has 1 to {BATCH_MAX} questions");
         return Err(Problem::invalid("questions", message));
     }
     let answers: Result<Vec<_>, _> =
-        asked.questions.iter().map(|question| ask(app, question)).collect();
+        asked.questions.iter().map(|Object(question)| ask(app, question)).collect();
     let body = serde_json::to_vec(&Answers { answers: answers? });
     Ok(json_reply(StatusCode::OK, body.map_err(|error| not_a_question(&error))?))
 }
@@ -119,7 +137,7 @@ fn not_a_question(error: &serde_json::Error) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
     // What the parser says of a value could repeat a credential; the place is enough.
     let what = if error.is_data() { "an unknown or wrong field" } else { "not JSON" };
-    Problem::new(StatusCode::BAD_REQUEST, "not_a_question", format!("{what} at {place}"))
+    Problem::new(Code::NotAQuestion, format!("{what} at {place}"))
 }
 
 /// Answers one question.

@@ -9,18 +9,19 @@ mod issue;
 mod params;
 mod revoke;
 
-use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use keyway_domain::grant::{Action, Need};
 use serde_json::{Value, json};
 
-use super::{Call, Reply, json as json_reply, text};
+use super::{Call, Reply, json as json_reply};
+use crate::codes::OAuthError;
 use params::Params;
 
-const TOKEN: &str = "/oauth/token";
-const INTROSPECT: &str = "/oauth/introspect";
-const REVOKE: &str = "/oauth/revoke";
-const METADATA: &str = "/.well-known/oauth-authorization-server";
+pub(super) const TOKEN: &str = "/oauth/token";
+pub(super) const INTROSPECT: &str = "/oauth/introspect";
+pub(super) const REVOKE: &str = "/oauth/revoke";
+pub(super) const METADATA: &str = "/.well-known/oauth-authorization-server";
 
 /// Whether a call of the public listener is answered here.
 pub(super) fn is_ours(call: &Call) -> bool {
@@ -28,17 +29,14 @@ pub(super) fn is_ours(call: &Call) -> bool {
         && matches!(call.uri.path(), TOKEN | INTROSPECT | REVOKE | METADATA)
 }
 
-/// Answers it.
+/// The method of a path of ours.
+pub(super) fn method(path: &str) -> Method {
+    if path == METADATA { Method::GET } else { Method::POST }
+}
+
+/// Answers a call with that method.
 pub(super) async fn serve(call: Call) -> Reply {
     let path = call.uri.path().to_owned();
-    let wanted = if path == METADATA { Method::GET } else { Method::POST };
-    if call.method != wanted {
-        let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, format!("this path has: {wanted}\n"));
-        if let Ok(allowed) = HeaderValue::try_from(wanted.as_str()) {
-            reply.headers_mut().insert(ALLOW, allowed);
-        }
-        return reply;
-    }
     if path == METADATA {
         return json_reply(StatusCode::OK, metadata(&call).to_string());
     }
@@ -46,7 +44,7 @@ pub(super) async fn serve(call: Call) -> Reply {
     let engines = [&call.app.platform.engine, &call.app.operator.engine];
     if engines.iter().any(|engine| engine.holds_secret(target)) {
         let where_ = "a credential was sent in the URL, where logs keep it; replace it";
-        return Refused::new("invalid_request", where_).reply();
+        return Refused::new(OAuthError::InvalidRequest, where_).reply();
     }
     let params = match Params::read(&call) {
         Ok(params) => params,
@@ -63,8 +61,7 @@ pub(super) async fn serve(call: Call) -> Reply {
 /// Why a call is refused (RFC 6749 §5.2).
 #[derive(Debug, Clone)]
 struct Refused {
-    status: StatusCode,
-    error: &'static str,
+    error: OAuthError,
     description: String,
     /// A challenge goes only to who tried the header: some clients read nothing else once there is one.
     challenge: bool,
@@ -72,21 +69,18 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(error: &'static str, description: impl Into<String>) -> Self {
-        let status = StatusCode::BAD_REQUEST;
-        Self { status, error, description: description.into(), challenge: false, retry_after: None }
+    fn new(error: OAuthError, description: impl Into<String>) -> Self {
+        Self { error, description: description.into(), challenge: false, retry_after: None }
     }
 
     /// Nobody can be sure now.
     fn unavailable(description: &str) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let error = "temporarily_unavailable";
-        Self { status, retry_after: Some(1), ..Self::new(error, description) }
+        Self { retry_after: Some(1), ..Self::new(OAuthError::TemporarilyUnavailable, description) }
     }
 
     fn reply(&self) -> Reply {
-        let body = json!({ "error": self.error, "error_description": self.description });
-        let mut reply = said(self.status, &body);
+        let body = json!({ "error": self.error.as_str(), "error_description": self.description });
+        let mut reply = said(self.error.status(), &body);
         let headers = reply.headers_mut();
         if self.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Keyway\""));

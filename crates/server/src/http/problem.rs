@@ -1,7 +1,7 @@
 //! Every error the management API answers with, on one page (RFC 9457).
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use keyway_domain::actor::NotPermitted;
 use keyway_domain::lifecycle::Refusal;
 use keyway_domain::member::MemberRefusal;
@@ -9,61 +9,88 @@ use keyway_store::DbError;
 use serde_json::json;
 
 use super::{Reply, json as json_reply};
+use crate::codes::Code;
 use crate::commands::Error;
+
+/// What a problem's body is (RFC 9457 §3).
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+/// What a problem's `type` starts with; its code follows.
+pub(super) const TYPE: &str = "urn:keyway:problem:";
 
 /// What went wrong, for a program (`code`) and for a person (`detail`).
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// A stable word.
-    pub code: &'static str,
+    /// A stable word; it has its status.
+    pub code: Code,
     /// A sentence.
     pub detail: String,
-    /// The field of the body that is wrong.
+    /// The field of the body, or the parameter of the query, that is wrong.
     pub field: Option<String>,
 }
 
 impl Problem {
     /// A problem without a field.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), field: None }
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), field: None }
     }
 
     /// A wrong field.
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let field = Some(field.into()).filter(|field| !field.is_empty());
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { status, code: "invalid_field", detail: detail.into(), field }
+        Self { field, ..Self::new(Code::InvalidField, detail) }
+    }
+
+    /// A wrong parameter of the query.
+    pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self { field: Some(name.to_owned()), ..Self::new(Code::InvalidParameter, detail) }
     }
 
     /// There is no such thing here, for this caller.
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+        Self::new(Code::NotFound, format!("there is no such {what}"))
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// The problem's body.
+    pub(super) fn body(&self, request_id: &str) -> String {
+        let (status, code) = (self.status(), self.code.as_str());
+        let body = json!({
+            "type": format!("{TYPE}{code}"),
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "detail": self.detail,
+            "code": code,
+            "field": self.field,
+            "request_id": request_id,
+        });
+        body.to_string()
     }
 
     /// The problem as a response.
     pub fn reply(&self, request_id: &str) -> Reply {
-        let body = json!({
-            "type": format!("urn:keyway:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-            "field": self.field,
-            "request_id": request_id,
-        });
-        let mut reply = json_reply(self.status, body.to_string());
+        let status = self.status();
+        let mut reply = json_reply(status, self.body(request_id));
         let headers = reply.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Keyway\""));
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert("retry-after", HeaderValue::from_static("1"));
         }
         reply
     }
+}
+
+/// The answer to another method than a path has (RFC 9110 §15.5.6).
+pub(super) fn other_method(allowed: &str, request_id: &str) -> Reply {
+    let detail = format!("this path has: {allowed}");
+    let mut reply = Problem::new(Code::MethodNotAllowed, detail).reply(request_id);
+    if let Ok(allowed) = HeaderValue::try_from(allowed) {
+        reply.headers_mut().insert(ALLOW, allowed);
+    }
+    reply
 }
 
 impl From<Error> for Problem {
@@ -72,34 +99,34 @@ impl From<Error> for Problem {
         match error {
             Error::NotFound(what) => Self::not_found(what),
             Error::Invalid { field, message } => Self::invalid(field, message),
-            Error::Conflict { code, message } => Self::new(StatusCode::CONFLICT, code, message),
+            Error::Conflict { code, message } => Self::new(code, message),
             Error::Refused(refusal) => {
                 let code = match refusal {
-                    Refusal::Revoked => "credential_revoked",
-                    Refusal::Deleted => "credential_deleted",
-                    Refusal::Expired(_) => "credential_expired",
-                    Refusal::OverlapRunning(_) => "overlap_running",
-                    Refusal::NoOverlap => "no_overlap",
-                    Refusal::NotLater(_) => "not_later",
-                    Refusal::TooLate(_) => "too_late",
+                    Refusal::Revoked => Code::CredentialRevoked,
+                    Refusal::Deleted => Code::CredentialDeleted,
+                    Refusal::Expired(_) => Code::CredentialExpired,
+                    Refusal::OverlapRunning(_) => Code::OverlapRunning,
+                    Refusal::NoOverlap => Code::NoOverlap,
+                    Refusal::NotLater(_) => Code::NotLater,
+                    Refusal::TooLate(_) => Code::TooLate,
                 };
-                Self::new(StatusCode::CONFLICT, code, detail)
+                Self::new(code, detail)
             }
             Error::Member(refusal) => {
                 let code = match refusal {
-                    MemberRefusal::LastOwner => "last_owner",
-                    MemberRefusal::AboveOwn => "role_not_allowed",
-                    MemberRefusal::Removed => "member_removed",
+                    MemberRefusal::LastOwner => Code::LastOwner,
+                    MemberRefusal::AboveOwn => Code::RoleNotAllowed,
+                    MemberRefusal::Removed => Code::MemberRemoved,
                 };
-                Self::new(StatusCode::CONFLICT, code, detail)
+                Self::new(code, detail)
             }
             Error::NotPermitted(not) => {
                 let code = match not {
-                    NotPermitted::NotInScheme { .. } => "not_in_scheme",
-                    NotPermitted::Role { .. } => "role_not_allowed",
-                    NotPermitted::StepUp { .. } => "step_up_required",
+                    NotPermitted::NotInScheme { .. } => Code::NotInScheme,
+                    NotPermitted::Role { .. } => Code::RoleNotAllowed,
+                    NotPermitted::StepUp { .. } => Code::StepUpRequired,
                 };
-                Self::new(StatusCode::FORBIDDEN, code, detail)
+                Self::new(code, detail)
             }
             Error::Db(error) => error.into(),
         }
@@ -111,6 +138,6 @@ impl From<DbError> for Problem {
         // Logged here, once; the caller learns what to do, not what the database said.
         tracing::error!(%error, "the database could not serve a call");
         let detail = format!("Nothing was changed: {}.", error.advice());
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail)
+        Self::new(Code::StoreUnavailable, detail)
     }
 }

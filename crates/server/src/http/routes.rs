@@ -12,11 +12,13 @@ use keyway_domain::limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::admit::Caller;
+use super::api::view::{Account, Credential, Page};
 use super::api::{
-    accounts, credentials, events, imports, members, requests, revoke_all, scheme, usage,
+    Changed, accounts, credentials, events, imports, members, requests, revoke_all, scheme, usage,
 };
 use super::problem::Problem;
 use super::{Call, Reply};
+use crate::codes::Code;
 
 // Before the modules that use them.
 macro_rules! handler {
@@ -37,8 +39,11 @@ macro_rules! under {
     };
 }
 
+mod refusals;
 mod secrets;
 mod telling;
+
+use refusals::{BY_MEMBERS, CHANGING, CREATING};
 
 type Answering = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
 
@@ -58,11 +63,19 @@ pub struct Route {
     /// What an operator token needs for it: a resource of the operator's scheme.
     pub resource: &'static str,
     /// The schema of its body.
-    pub body: Option<fn() -> Schema>,
-    /// The parameters of its query.
+    pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// The schema of what it answers with.
+    pub answer: fn(&mut SchemaGenerator) -> Schema,
+    /// What can be refused here, beside what can be refused everywhere.
+    pub refusals: &'static [Code],
+    /// The parameters of its query: others are refused.
     pub query: &'static [&'static str],
     /// The status of success.
     pub status: u16,
+    /// Under which path that is found which it makes.
+    pub made_under: Option<&'static str>,
+    /// Whether its answer shows a secret, this once.
+    pub shows_secret: bool,
     /// Whether it may take something away: then the answer waits until no node accepts it.
     pub takes_away: bool,
     /// The largest body it takes.
@@ -82,9 +95,24 @@ impl Route {
         self
     }
 
+    fn refuses(mut self, codes: &'static [Code]) -> Self {
+        self.refusals = codes;
+        self
+    }
+
     fn created(mut self) -> Self {
         self.status = 201;
         self
+    }
+
+    fn shows_secret(mut self) -> Self {
+        self.shows_secret = true;
+        self
+    }
+
+    fn created_under(mut self, path: &'static str) -> Self {
+        self.made_under = Some(path);
+        self.created()
     }
 
     /// It may take something away: see [`Call::mutate`].
@@ -100,7 +128,7 @@ impl Route {
     }
 }
 
-fn get(
+fn get<A: JsonSchema>(
     path: &'static str,
     operation: &'static str,
     resource: &'static str,
@@ -114,40 +142,37 @@ fn get(
         summary,
         resource,
         body: None,
+        answer: SchemaGenerator::subschema_for::<A>,
+        refusals: &[],
         query: &[],
         status: 200,
+        made_under: None,
+        shows_secret: false,
         takes_away: false,
         body_bytes_max: limits::BODY_BYTES_MAX,
         handler,
     }
 }
 
-fn post<B: JsonSchema>(
+fn post<B: JsonSchema, A: JsonSchema>(
     path: &'static str,
     operation: &'static str,
     resource: &'static str,
     summary: &'static str,
     handler: Handler,
 ) -> Route {
-    let body = Some(schema_of::<B> as fn() -> Schema);
-    Route { method: Method::POST, body, ..get(path, operation, resource, summary, handler) }
+    let body = Some(SchemaGenerator::subschema_for::<B> as fn(&mut SchemaGenerator) -> Schema);
+    Route { method: Method::POST, body, ..get::<A>(path, operation, resource, summary, handler) }
 }
 
-fn patch<B: JsonSchema>(
+fn patch<B: JsonSchema, A: JsonSchema>(
     path: &'static str,
     operation: &'static str,
     resource: &'static str,
     summary: &'static str,
     handler: Handler,
 ) -> Route {
-    Route { method: Method::PATCH, ..post::<B>(path, operation, resource, summary, handler) }
-}
-
-fn schema_of<B: JsonSchema>() -> Schema {
-    let mut settings = schemars::generate::SchemaSettings::draft2020_12();
-    settings.inline_subschemas = true;
-    settings.meta_schema = None;
-    SchemaGenerator::new(settings).into_root_schema_for::<B>()
+    Route { method: Method::PATCH, ..post::<B, A>(path, operation, resource, summary, handler) }
 }
 
 const ACCOUNT: &str = "/v1/accounts/{account}";
@@ -164,6 +189,7 @@ pub fn routes() -> &'static [Route] {
         routes.extend(member_routes());
         routes.extend(credential_routes());
         routes.extend(secrets::secret_routes());
+        routes.extend(secrets::end_routes());
         routes.extend(telling::webhook_routes());
         routes.extend(telling::watch_routes());
         routes.extend(secrets::token_routes());
@@ -174,14 +200,14 @@ pub fn routes() -> &'static [Route] {
 fn account_routes() -> Vec<Route> {
     use accounts::{Create, Nothing, Update};
     vec![
-        get(
+        get::<scheme::Scheme>(
             "/v1/scheme",
             "getScheme",
             "accounts",
             "The rules this Keyway runs.",
             handler!(scheme::get),
         ),
-        get(
+        get::<Page<Account>>(
             "/v1/accounts",
             "listAccounts",
             "accounts",
@@ -189,24 +215,26 @@ fn account_routes() -> Vec<Route> {
             handler!(accounts::list),
         )
         .query(&["limit", "cursor", "external_id"]),
-        post::<Create>(
+        post::<Create, Changed<Account>>(
             "/v1/accounts",
             "createAccount",
             "accounts",
             "Registers a merchant, with the credentials that the scheme gives at registration.",
             handler!(accounts::create),
         )
-        .created(),
-        get(ACCOUNT, "getAccount", "accounts", "One account.", handler!(accounts::get)),
-        patch::<Update>(
+        .created_under("/v1/accounts")
+        .refuses(&[Code::ExternalIdTaken, Code::TooManyCredentials]),
+        get::<Account>(ACCOUNT, "getAccount", "accounts", "One account.", handler!(accounts::get)),
+        patch::<Update, Changed<Account>>(
             ACCOUNT,
             "updateAccount",
             "accounts",
             "Renames an account or gives it another external id.",
             handler!(accounts::update),
         )
-        .takes_away(),
-        post::<Nothing>(
+        .takes_away()
+        .refuses(&[Code::ExternalIdTaken]),
+        post::<Nothing, Changed<Account>>(
             "/v1/accounts/{account}/suspend",
             "suspendAccount",
             "accounts",
@@ -214,7 +242,7 @@ fn account_routes() -> Vec<Route> {
             handler!(accounts::suspend),
         )
         .takes_away(),
-        post::<Nothing>(
+        post::<Nothing, Changed<Account>>(
             "/v1/accounts/{account}/resume",
             "resumeAccount",
             "accounts",
@@ -227,7 +255,7 @@ fn account_routes() -> Vec<Route> {
 /// What happened, and what was asked.
 fn record_routes() -> Vec<Route> {
     vec![
-        get(
+        get::<Page<events::Shape>>(
             "/v1/accounts/{account}/events",
             "listAccountEvents",
             "events",
@@ -235,7 +263,7 @@ fn record_routes() -> Vec<Route> {
             handler!(events::of_account),
         )
         .query(&["limit", "cursor", "subject", "type", "since", "until"]),
-        get(
+        get::<Page<events::Shape>>(
             "/v1/events",
             "listEvents",
             "events",
@@ -243,7 +271,7 @@ fn record_routes() -> Vec<Route> {
             handler!(events::list),
         )
         .query(PAGE),
-        get(
+        get::<Page<requests::Shown>>(
             "/v1/accounts/{account}/requests",
             "listRequests",
             "requests",
@@ -260,7 +288,7 @@ fn record_routes() -> Vec<Route> {
             "since",
             "until",
         ]),
-        get(
+        get::<requests::Found>(
             "/v1/requests/{request}",
             "getRequest",
             "requests",
@@ -275,50 +303,56 @@ fn member_routes() -> Vec<Route> {
     use members::{ChangeRole, Invite, Remove};
     const MEMBERS: &str = "/v1/accounts/{account}/members";
     vec![
-        get(
+        get::<Page<members::Person>>(
             MEMBERS,
             "listMembers",
             "members",
             "The people of an account.",
             handler!(members::list),
         ),
-        post::<Invite>(
+        post::<Invite, Changed<members::Invitation>>(
             MEMBERS,
             "inviteMember",
             "members",
             "Invites a person. The path of the page where they join is in this answer only.",
             handler!(members::invite),
         )
-        .created(),
-        post::<ChangeRole>(
+        .shows_secret()
+        .created()
+        .refuses(&[Code::TooManyMembers]),
+        post::<ChangeRole, Changed<members::Person>>(
             under!(member "/role"),
             "changeMemberRole",
             "members",
             "Gives a person another role.",
             handler!(members::change_role),
-        ),
-        post::<Remove>(
+        )
+        .refuses(&[Code::LastOwner]),
+        post::<Remove, Changed<members::Person>>(
             under!(member "/remove"),
             "removeMember",
             "members",
             "Removes a person; what they had care of goes to another.",
             handler!(members::remove),
-        ),
-        post::<Nothing>(
+        )
+        .refuses(&[Code::LastOwner]),
+        post::<Nothing, Changed<members::Person>>(
             under!(member "/reset-factor"),
             "resetMemberFactor",
             "members",
             "Removes a person's authenticator app and recovery codes, and ends their sessions.",
             handler!(members::reset_factor),
-        ),
-        post::<Nothing>(
+        )
+        .refuses(&[Code::NoFactor]),
+        post::<Nothing, Changed<members::PersonWithLink>>(
             under!(member "/reset-password"),
             "resetMemberPassword",
             "members",
             "Makes a link to set a new password. Its path is in this answer only.",
             handler!(members::reset_password),
-        ),
-        post::<Nothing>(
+        )
+        .shows_secret(),
+        post::<Nothing, Changed<members::Person>>(
             under!(member "/end-sessions"),
             "endMemberSessions",
             "members",
@@ -331,7 +365,7 @@ fn member_routes() -> Vec<Route> {
 fn credential_routes() -> Vec<Route> {
     use credentials::{Create, Update};
     vec![
-        get(
+        get::<Page<Credential>>(
             CREDENTIALS,
             "listCredentials",
             "credentials",
@@ -339,15 +373,17 @@ fn credential_routes() -> Vec<Route> {
             handler!(credentials::list),
         )
         .query(&["limit", "cursor", "environment", "kind", "revoked"]),
-        post::<Create>(
+        post::<Create, Changed<Credential>>(
             CREDENTIALS,
             "createCredential",
             "credentials",
             "Makes a credential. Its secret is in this answer and nowhere else.",
             handler!(credentials::create),
         )
-        .created(),
-        post::<imports::Batch>(
+        .shows_secret()
+        .created_under(CREDENTIALS)
+        .refuses(CREATING),
+        post::<imports::Batch, Changed<imports::Imported>>(
             "/v1/accounts/{account}/credentials/import",
             "importCredentials",
             "credentials",
@@ -355,23 +391,25 @@ fn credential_routes() -> Vec<Route> {
             handler!(imports::import),
         )
         .created()
-        .batch(),
-        post::<revoke_all::RevokeAll>(
+        .batch()
+        .refuses(&[Code::AlreadyImported, Code::TooManyCredentials]),
+        post::<revoke_all::RevokeAll, Changed<revoke_all::RevokedAll>>(
             "/v1/accounts/{account}/credentials/revoke-all",
             "revokeAllCredentials",
             "credentials",
             "Ends every credential of an account, or those of a sort, from the answer on.",
             handler!(revoke_all::revoke_all),
         )
-        .takes_away(),
-        get(
+        .takes_away()
+        .refuses(BY_MEMBERS),
+        get::<Credential>(
             under!(credential ""),
             "getCredential",
             "credentials",
             "One credential.",
             handler!(credentials::get),
         ),
-        get(
+        get::<usage::OfCredential>(
             under!(credential "/usage"),
             "getCredentialUsage",
             "credentials",
@@ -379,14 +417,15 @@ fn credential_routes() -> Vec<Route> {
             handler!(usage::of_credential),
         )
         .query(&["hours", "format"]),
-        patch::<Update>(
+        patch::<Update, Changed<Credential>>(
             under!(credential ""),
             "updateCredential",
             "credentials",
             "Changes a credential's name, access or expiry. Its secret stays.",
             handler!(credentials::update),
         )
-        .takes_away(),
+        .takes_away()
+        .refuses(CHANGING),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The accept loop and the way of a request through it. `axum::serve` is not used: it leaves
 //! half-sent requests open, and has no bound on connections.
 
+use std::collections::HashMap;
 use std::future::{Future, ready};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,24 +11,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use ipnet::IpNet;
-use keyway_guard::{Decision, Question, Verifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::admit::admit;
+use super::api::query;
 use super::gate::Gate;
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::routes::{Matched, Route, find};
-use super::{
-    Call, Door, Reply, answer, authz, connection, internal, json, oauth, openapi, pages, text,
-};
+use super::{Call, Door, Reply, add_headers, authz, connection, internal, pages, unlisted};
 use crate::app::App;
-use crate::verify::InProcess;
+use crate::codes::Code;
 
 /// A request's body must be whole within this time.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -183,7 +182,7 @@ async fn management_body(
     match read_body(body, max).await {
         Ok(body) => management(app, door, address, Request::from_parts(parts, body)).await,
         Err(problem) if pages::is_page(&parts.method, parts.uri.path()) => {
-            pages::unreadable(problem.status, &problem.detail, app.site.is_secure())
+            pages::unreadable(problem.status(), &problem.detail, app.site.is_secure())
         }
         Err(problem) => {
             let id = app.operator.engine.management_request().seal(&app.keys.requests);
@@ -229,21 +228,13 @@ pub(super) async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Probl
     };
     match read {
         Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("the body has more than {max} bytes"),
-        )),
-        Ok(Err(_)) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "body_incomplete",
-            "the body could not be read to its end",
-        )),
-        Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_too_slow",
-            "the body did not arrive in time",
-        )),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Problem::new(Code::BodyTooLarge, format!("the body has more than {max} bytes")))
+        }
+        Ok(Err(_)) => {
+            Err(Problem::new(Code::BodyIncomplete, "the body could not be read to its end"))
+        }
+        Err(_) => Err(Problem::new(Code::BodyTooSlow, "the body did not arrive in time")),
     }
 }
 
@@ -260,16 +251,9 @@ pub async fn management(
     let (route, params) = match matched {
         Matched::Route(route, params) => (Some(route), params),
         Matched::OtherMethod(allowed) => {
-            let detail = format!("this path has: {allowed}");
-            let problem =
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-            let mut reply = problem.reply(&request_id);
-            if let Ok(allowed) = HeaderValue::try_from(allowed) {
-                reply.headers_mut().insert("allow", allowed);
-            }
-            return with_request_id(reply, &request_id);
+            return with_request_id(problem::other_method(&allowed, &request_id), &request_id);
         }
-        Matched::Nothing => (None, std::collections::HashMap::new()),
+        Matched::Nothing => (None, HashMap::new()),
     };
     let method = parts.method;
     let call = Call {
@@ -280,7 +264,9 @@ pub async fn management(
         body,
         address,
         params,
+        query: HashMap::new(),
         takes_away: route.is_some_and(|route| route.takes_away),
+        made_under: route.and_then(|route| route.made_under),
         request_id: request_id.clone(),
     };
     let reply = match route {
@@ -291,12 +277,12 @@ pub async fn management(
             tracing::info!(%method, path = route.path, status, request_id, "management");
             reply
         }
-        None => unlisted(call, door).await,
+        None => unlisted::serve(call, door).await,
     };
     with_request_id(reply, &request_id)
 }
 
-async fn serve_route(call: Call, door: Door, route: &Route) -> Reply {
+async fn serve_route(mut call: Call, door: Door, route: &Route) -> Reply {
     let id = call.request_id.clone();
     if let Err(problem) = holds_no_credential(&call) {
         return problem.reply(&id);
@@ -305,16 +291,23 @@ async fn serve_route(call: Call, door: Door, route: &Route) -> Reply {
         Ok(caller) => caller,
         Err(refusal) => return *refusal,
     };
+    call.query = match query::read(call.uri.query(), route.query) {
+        Ok(query) => query,
+        Err(problem) => return problem.reply(&id),
+    };
     let app = Arc::clone(&call.app);
-    match (route.handler)(call, caller).await {
+    let rate = caller.rate.clone();
+    let mut reply = match (route.handler)(call, caller).await {
         Ok(reply) => reply,
         Err(problem) => {
-            if problem.status == StatusCode::SERVICE_UNAVAILABLE {
+            if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
                 app.store_well.store(false, std::sync::atomic::Ordering::Relaxed);
             }
             problem.reply(&id)
         }
-    }
+    };
+    add_headers(&mut reply, rate);
+    reply
 }
 
 /// No management call has a reason to carry a credential anywhere but in its Authorization header;
@@ -335,46 +328,11 @@ pub(super) fn holds_no_credential(call: &Call) -> Result<(), Problem> {
     };
     let detail =
         format!("the {place} holds a credential; nothing was done. Replace that credential");
-    Err(Problem::new(StatusCode::BAD_REQUEST, "credential_misplaced", detail))
+    Err(Problem::new(Code::CredentialMisplaced, detail))
 }
 
-/// What is not in the table: the document, health, and the platform's own logins.
-async fn unlisted(call: Call, door: Door) -> Reply {
-    let path = call.uri.path();
-    if call.method == Method::GET && path == "/openapi.json" {
-        return json(StatusCode::OK, openapi::text());
-    }
-    if call.method == Method::GET && path == "/healthz" {
-        return text(StatusCode::OK, "ok\n");
-    }
-    let login = call.app.platform.rules.scheme.login.as_ref();
-    let is_login = login.is_some_and(|login| call.method == Method::POST && path == login.path);
-    if is_login && door == Door::Public {
-        let verifier = InProcess(Arc::clone(&call.app));
-        let question = Question {
-            method: &call.method,
-            uri: &call.uri,
-            headers: &call.headers,
-            environment: None,
-            client_address: call.address,
-            account: None,
-            body: Some(&call.body),
-        };
-        if let Decision::Answered(reply) = verifier.verify(question).await {
-            return answer(reply);
-        }
-    }
-    if door == Door::Public && oauth::is_ours(&call) {
-        return oauth::serve(call).await;
-    }
-    let for_people = door == Door::Public && !path.starts_with("/v1/");
-    if for_people {
-        return pages::serve(call).await;
-    }
-    Problem::not_found("path").reply(&call.request_id)
-}
-
-fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
+/// Says by which id a call is found again, on whatever its answer is.
+pub(super) fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
     let headers = reply.headers_mut();
     if let Ok(value) = HeaderValue::try_from(request_id) {
         for name in ["request-id", "x-request-id"] {

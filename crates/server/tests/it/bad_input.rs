@@ -231,3 +231,21 @@ async fn questions_that_are_none_are_refused_without_repeating_them() {
         assert!(!refused.text.contains(&key));
     }
 }
+
+#[tokio::test]
+async fn a_list_is_no_object_however_well_its_entries_fit_the_fields() {
+    let keyway = Keyway::start("enterprise").await;
+    let refused = keyway.post("/v1/accounts", json!(["Toko", null])).await.expect(422).json();
+    assert_eq!(refused["code"], "invalid_field");
+    let (account, made) = key(&keyway).await;
+    let member = json!({ "on_behalf_of": ["ana@toko.test", "owner", "password"] });
+    let refused = keyway.act(&account, &made.id(), "revoke", member).await.expect(422).json();
+    assert_eq!(refused["field"], "on_behalf_of");
+    let limit = json!({ "rate_limit": [100, 60] });
+    let path = format!("/v1/accounts/{account}/credentials/{}", made.id());
+    keyway.manage("PATCH", &path, &limit).await.expect(422);
+    keyway.verify(json!([null, null])).await.expect(400);
+    let many = json!({ "questions": [[null, null]] }).to_string();
+    send(keyway.internal, "POST", "/v1/verify/batch", &[], &many).await.expect(400);
+    assert_eq!(keyway.show(&account, &made.id()).await["status"], "active");
+}

@@ -28,6 +28,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::contract;
+
 /// The instant at which every test begins.
 pub(crate) const START: &str = "2026-11-21T12:00:00Z";
 pub(crate) const MINUTE: i64 = 60_000;
@@ -204,6 +206,7 @@ impl Keyway {
         let public = listen(&app, Door::Public, &stopped).await;
         let internal = listen(&app, Door::Internal { token: false }, &stopped).await;
         let guarded_internal = listen(&app, Door::Internal { token: true }, &stopped).await;
+        contract::hold(&app.platform.rules.scheme, public, [internal, guarded_internal]);
         let payments = Payments::open(None).expect("the sample API opens");
         let inside = || GuardLayer::new(InProcess(Arc::clone(&app)));
         let node = format!("http://{internal}").parse().expect("a URL");
@@ -369,7 +372,7 @@ async fn sample(router: axum::Router, stop: &watch::Receiver<bool>) -> SocketAdd
     address
 }
 
-/// Sends a request.
+/// Sends a request. What it gets must be what the listener's document says.
 pub(crate) async fn send(
     to: SocketAddr,
     method: &str,
@@ -389,7 +392,9 @@ pub(crate) async fn send(
     }
     request.push_str("\r\n");
     request.push_str(body);
-    send_raw(to, request.as_bytes()).await
+    let answer = send_raw(to, request.as_bytes()).await;
+    contract::check(to, method, path, &answer);
+    answer
 }
 
 /// Sends bytes and reads the answer to its end.

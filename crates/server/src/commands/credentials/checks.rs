@@ -5,6 +5,7 @@ use keyway_domain::scheme::{Expiry, Kind, KindGrant, Overlap};
 use keyway_domain::time::{DAY_MS, Time, say_duration};
 use keyway_store::DbError;
 
+use crate::codes::Code;
 use crate::commands::Error;
 
 /// A grant that the kind may have.
@@ -92,7 +93,7 @@ pub(super) fn checked_overlap(rule: Option<&Overlap>, wanted: Option<i64>) -> Re
 pub(super) fn single_taken(error: DbError, kind: &Kind) -> Error {
     if error.is_duplicate() && kind.single {
         Error::Conflict {
-            code: "already_exists",
+            code: Code::AlreadyExists,
             message: format!("the account has a {} in this environment already", kind.label),
         }
     } else {

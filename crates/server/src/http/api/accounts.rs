@@ -6,32 +6,38 @@ use keyway_store::accounts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::{Call, Caller, Done, Problem, Reply, json_reply, view};
+use super::{Call, Caller, Done, Problem, Reply, said, value, view};
 use crate::commands;
 use crate::http::body;
+use crate::http::openapi::shapes as shape;
 
 /// A merchant to register.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CreateAccount")]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// Its name.
+    #[schemars(with = "shape::Name", example = &"Toko Kopi")]
     name: String,
     /// The platform's own id of it.
     #[serde(default)]
+    #[schemars(with = "Option<shape::ExternalId>")]
     external_id: Option<String>,
 }
 
 /// What changes.
 #[expect(clippy::option_option, reason = "`null` and a missing field mean different things")]
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "UpdateAccount")]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// The new name.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Name>", example = &"Toko Kopi")]
     name: Option<String>,
     /// The new external id; `null` takes it away.
     #[serde(default, deserialize_with = "present")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<shape::ExternalId>")]
     external_id: Option<Option<String>>,
 }
 
@@ -47,11 +53,18 @@ pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
+/// The same, of an object.
+#[expect(clippy::option_option, reason = "`null` and a missing field mean different things")]
+pub(super) fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    body::object(deserializer).map(Some)
+}
+
 /// `GET /v1/accounts`
 pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
-    let query = call.query(&["limit", "cursor", "external_id"])?;
-    let (limit, before) = call.page(&query)?;
-    let external = query.get("external_id").cloned();
+    let (limit, before) = call.page()?;
+    let external = call.given("external_id").map(str::to_owned);
     let page = call
         .app
         .db
@@ -63,8 +76,8 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
         })
         .await?;
     let page: Vec<accounts::Account> = page;
-    let entries: Vec<_> = page.iter().map(view::account).collect();
-    Ok(call.page_reply(&entries, limit, page.last().map(|account| account.id.0)))
+    let last = page.last().map(|account| account.id.0);
+    Ok(call.page_reply(page.iter().map(view::Account::from).collect(), limit, last))
 }
 
 /// `POST /v1/accounts`
@@ -74,7 +87,7 @@ pub async fn create(call: Call, caller: Caller) -> Result<Reply, Problem> {
     call.mutate(&caller, &realm, None, StatusCode::CREATED, move |tx, moment| {
         let external_id = body.external_id.as_deref();
         let account = commands::accounts::create(tx, moment, &body.name, external_id)?;
-        Ok(Done { body: view::account(&account), shown: None })
+        Ok(Done { body: value(&view::Account::from(&account)), shown: None })
     })
     .await
 }
@@ -84,7 +97,7 @@ pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
     let id = call.account()?;
     let found = call.app.db.read(move |tx| accounts::find(tx, id)).await?;
     let account = found.ok_or_else(|| Problem::not_found("account"))?;
-    Ok(json_reply(StatusCode::OK, view::account(&account).to_string()))
+    Ok(said(&view::Account::from(&account)))
 }
 
 /// `PATCH /v1/accounts/{account}`
@@ -96,7 +109,7 @@ pub async fn update(call: Call, caller: Caller) -> Result<Reply, Problem> {
         let external_id = body.external_id.as_ref().map(Option::as_deref);
         let name = body.name.as_deref();
         let account = commands::accounts::update(tx, moment, id, name, external_id)?;
-        Ok(Done { body: view::account(&account), shown: None })
+        Ok(Done { body: value(&view::Account::from(&account)), shown: None })
     })
     .await
 }
@@ -117,7 +130,7 @@ async fn set_suspended(call: Call, caller: Caller, suspended: bool) -> Result<Re
     let realm = call.app.platform.clone();
     call.mutate(&caller, &realm, None, StatusCode::OK, move |tx, moment| {
         let account = commands::accounts::set_suspended(tx, moment, id, suspended)?;
-        Ok(Done { body: view::account(&account), shown: None })
+        Ok(Done { body: value(&view::Account::from(&account)), shown: None })
     })
     .await
 }

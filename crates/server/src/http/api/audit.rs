@@ -1,35 +1,95 @@
 //! The audit log over HTTP: whether it is as it was written, and the whole of it.
 
-use http::StatusCode;
 use keyway_domain::id::AccountId;
 use keyway_store::accounts;
 use keyway_store::accounts::OPERATOR;
-use keyway_store::audit::Verified;
-use serde_json::{Value, json};
+use keyway_store::audit::{Broken, Whole};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::{Call, Caller, Problem, Reply, json_reply};
+use super::{Call, Caller, Problem, Reply, said};
 use crate::audit;
 use crate::commands::Error;
 use crate::commands::sessions::hex;
+use crate::http::openapi::shapes as shape;
 
-/// What a look at an account's chain found.
-pub(crate) fn shown(account: AccountId, verified: &Verified) -> Value {
-    match verified {
-        Ok(whole) => json!({
-            "account": account,
-            "whole": true,
-            "entries": whole.entries,
-            "newest": whole.seq,
-            "head": hex(&whole.head),
-        }),
-        Err(broken) => json!({
-            "account": account,
-            "whole": false,
-            "fault": broken.fault.as_str(),
-            "entry": broken.seq,
-            "event": broken.event,
-        }),
-    }
+/// What a look at an account's audit log found.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditVerified")]
+#[serde(untagged)]
+pub enum Shown {
+    /// It is as it was written.
+    Whole(WholeLog),
+    /// It is not.
+    Broken(BrokenLog),
+}
+
+/// An audit log that is as it was written.
+#[derive(Serialize, JsonSchema)]
+pub struct WholeLog {
+    /// Whose.
+    #[schemars(with = "shape::AccountId")]
+    account: AccountId,
+    /// That it is.
+    #[schemars(extend("const" = true))]
+    whole: bool,
+    /// Its entries.
+    #[schemars(example = 1042)]
+    entries: i64,
+    /// The place of the newest.
+    #[schemars(example = 1042)]
+    newest: i64,
+    /// The newest link of its chain in hex: kept elsewhere, it proves later that nothing before it was
+    /// rewritten.
+    #[schemars(with = "shape::Digest")]
+    head: String,
+}
+
+/// An audit log that is not as it was written.
+#[derive(Serialize, JsonSchema)]
+pub struct BrokenLog {
+    /// Whose.
+    #[schemars(with = "shape::AccountId")]
+    account: AccountId,
+    /// That it is not.
+    #[schemars(extend("const" = false))]
+    whole: bool,
+    /// What is wrong: `changed`, `missing`, `added` or `ends`.
+    #[schemars(example = &"changed")]
+    fault: &'static str,
+    /// The place of the first entry that is wrong, from 1; 0 where there is none.
+    #[schemars(example = 17)]
+    entry: i64,
+    /// Its event, if there is one.
+    #[schemars(with = "Option<shape::EventId>")]
+    event: Option<String>,
+}
+
+/// What a look at every audit log found.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditsVerified")]
+pub struct All {
+    /// Whether all are as they were written.
+    #[schemars(example = false)]
+    whole: bool,
+    /// How many accounts have one, the operator's included.
+    #[schemars(example = 12)]
+    accounts: usize,
+    /// Entries of those that are whole.
+    #[schemars(example = 20_418)]
+    entries: i64,
+    /// Those that are not.
+    broken: Vec<BrokenLog>,
+}
+
+fn whole(account: AccountId, found: &Whole) -> WholeLog {
+    let (entries, newest, head) = (found.entries, found.seq, hex(&found.head));
+    WholeLog { account, whole: true, entries, newest, head }
+}
+
+fn broken(account: AccountId, found: Broken) -> BrokenLog {
+    let (fault, entry, event) = (found.fault.as_str(), found.seq, found.event);
+    BrokenLog { account, whole: false, fault, entry, event }
 }
 
 /// `GET /v1/accounts/{account}/audit/verify`
@@ -38,7 +98,10 @@ pub async fn verify(call: Call, _: Caller) -> Result<Reply, Problem> {
     let found = call.app.db.read(move |tx| accounts::find(tx, account)).await?;
     found.ok_or(Error::NotFound("account"))?;
     let verified = audit::verify(&call.app, account).await?;
-    Ok(json_reply(StatusCode::OK, shown(account, &verified).to_string()))
+    Ok(said(&match verified {
+        Ok(found) => Shown::Whole(whole(account, &found)),
+        Err(found) => Shown::Broken(broken(account, found)),
+    }))
 }
 
 /// `GET /v1/audit/verify`
@@ -53,20 +116,13 @@ pub async fn verify_all(call: Call, _: Caller) -> Result<Reply, Problem> {
         Ok::<_, Error>(all)
     });
     let all = all.await?;
-    let (mut entries, mut broken) = (0, Vec::new());
+    let (mut entries, mut torn) = (0, Vec::new());
     let accounts = all.len();
     for account in all {
-        let verified = audit::verify(&call.app, account).await?;
-        match &verified {
-            Ok(whole) => entries += whole.entries,
-            Err(_) => broken.push(shown(account, &verified)),
+        match audit::verify(&call.app, account).await? {
+            Ok(found) => entries += found.entries,
+            Err(found) => torn.push(broken(account, found)),
         }
     }
-    let body = json!({
-        "whole": broken.is_empty(),
-        "accounts": accounts,
-        "entries": entries,
-        "broken": broken,
-    });
-    Ok(json_reply(StatusCode::OK, body.to_string()))
+    Ok(said(&All { whole: torn.is_empty(), accounts, entries, broken: torn }))
 }

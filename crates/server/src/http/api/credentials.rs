@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use keyway_domain::Environment;
 use keyway_domain::credential::Credential;
 use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::lifecycle::Edit;
+use keyway_domain::limits;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_store::credentials::{self, Filter};
@@ -14,41 +16,49 @@ use keyway_store::{DbError, Tx, usage as store_usage};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::accounts::present;
-use super::{Call, Caller, Done, Problem, Reply, json_reply, view};
+use super::accounts::{present, present_object};
+use super::{Call, Caller, Done, Problem, Reply, said, value, view};
 use crate::app::Realm;
 use crate::commands::credentials::{Change, NewCredential, Shown};
 use crate::commands::{self, Error, Moment};
 use crate::http::body::{self, GrantBody, OnBehalfOf, RateBody};
+use crate::http::openapi::shapes as shape;
 
 /// A credential to make.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CreateCredential")]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// A kind of the scheme.
+    #[schemars(with = "shape::KindName")]
     kind: String,
-    /// `test` or `live`.
+    /// The environment that it belongs to.
+    #[schemars(with = "shape::Environment")]
     environment: String,
     /// What its owner calls it.
+    #[schemars(with = "shape::Name")]
     name: String,
     /// What it may do, for kinds whose grant is chosen.
     #[serde(default)]
     grant: Option<GrantBody>,
     /// Addresses and CIDR ranges that may use it; empty for anywhere.
     #[serde(default)]
+    #[schemars(with = "Vec<shape::AddressRange>", length(max = limits::ADDRESSES_MAX))]
     addresses: Vec<String>,
     /// What becomes of requests from elsewhere: `enforce` refuses them, `report` lets them pass and
     /// counts them.
     #[serde(default)]
+    #[schemars(with = "Option<shape::AddressModeName>")]
     address_mode: Option<String>,
     /// A limit of its own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     rate_limit: Option<RateBody>,
     /// When it stops: a date (00:00:00Z at its start) or an instant.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Expiry>")]
     expires_at: Option<String>,
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
@@ -57,75 +67,85 @@ pub struct Create {
 #[serde(deny_unknown_fields)]
 pub struct Act {
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// A rotation.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RotateCredential")]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// How long the previous secret stays: `0s`, `15m`, `24h`, `7d`. The scheme has the default.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Duration>")]
     overlap: Option<String>,
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// More time.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ExtendOverlap")]
 #[serde(deny_unknown_fields)]
 pub struct Extend {
     /// The first instant at which the previous secret is refused.
+    #[schemars(with = "shape::Instant")]
     until: String,
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// A copy.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "DuplicateCredential")]
 #[serde(deny_unknown_fields)]
 pub struct Duplicate {
     /// The copy's name.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Name>")]
     name: Option<String>,
     /// What the copy may do, if not the same.
     #[serde(default)]
     grant: Option<GrantBody>,
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// What changes; a field that is not there stays as it is.
 #[expect(clippy::option_option, reason = "`null` and a missing field mean different things")]
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "UpdateCredential", extend("minProperties" = 1))]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// The new name.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Name>")]
     name: Option<String>,
     /// What it may do from now on.
     #[serde(default)]
     grant: Option<GrantBody>,
     /// From where.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<shape::AddressRange>>")]
     addresses: Option<Vec<String>>,
     /// What becomes of requests from elsewhere: `enforce` or `report`.
     #[serde(default)]
+    #[schemars(with = "Option<shape::AddressModeName>")]
     address_mode: Option<String>,
     /// A limit of its own; `null` goes back to the scheme's.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     #[schemars(with = "Option<RateBody>")]
     rate_limit: Option<Option<RateBody>>,
     /// When it stops; `null` for never.
     #[serde(default, deserialize_with = "present")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<shape::Expiry>")]
     expires_at: Option<Option<String>>,
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
@@ -191,13 +211,12 @@ impl Place {
 
 /// Reads a page of credentials.
 pub(super) async fn list_in(call: Call, place: Place) -> Result<Reply, Problem> {
-    let query = call.query(&["limit", "cursor", "environment", "kind", "revoked"])?;
-    let (limit, before) = call.page(&query)?;
-    let environment = query.get("environment").map(|text| body::environment(text)).transpose()?;
+    let (limit, before) = call.page()?;
+    let revoked = call.parameter("revoked", "it is `true` or `false`", |text| text.parse().ok())?;
     let filter = Filter {
-        environment,
-        kind: query.get("kind").cloned(),
-        revoked: query.get("revoked").is_some_and(|text| text == "true"),
+        environment: call.parameter("environment", "it is `test` or `live`", Environment::parse)?,
+        kind: call.given("kind").map(str::to_owned),
+        revoked: revoked.unwrap_or(false),
         before: before.map(CredentialId),
     };
     let (now, rules) = (call.now(), place.realm.rules.clone());
@@ -219,14 +238,14 @@ pub(super) async fn list_in(call: Call, place: Place) -> Result<Reply, Problem> 
             Ok((entries.collect::<Result<Vec<_>, DbError>>()?, last))
         })
         .await?;
-    Ok(call.page_reply(&entries, limit, last))
+    Ok(call.page_reply(entries, limit, last))
 }
 
 /// Reads one credential.
 pub(super) async fn one_in(call: Call, place: Place) -> Result<Reply, Problem> {
     let id = call.credential()?;
     let (now, rules) = (call.now(), place.realm.rules.clone());
-    let body = call
+    let shown = call
         .app
         .db
         .read(move |tx| {
@@ -234,12 +253,14 @@ pub(super) async fn one_in(call: Call, place: Place) -> Result<Reply, Problem> {
             let credential = found.ok_or(Error::NotFound("credential"))?;
             let seen = store_usage::seen(tx, id)?;
             let ages = OwnDays::of(tx, place.account)?;
-            let mut body = view::credential(&credential, &rules.scheme, &seen, ages, now);
-            body["address_reports"] = view::reports(&store_usage::reports(tx, id)?);
-            Ok::<_, Error>(body)
+            let reports = store_usage::reports(tx, id)?;
+            Ok::<_, Error>(view::Credential {
+                address_reports: Some(reports.into_iter().map(view::AddressReport::from).collect()),
+                ..view::credential(&credential, &rules.scheme, &seen, ages, now)
+            })
         })
         .await?;
-    Ok(json_reply(StatusCode::OK, body.to_string()))
+    Ok(said(&shown))
 }
 
 /// Makes a credential.
@@ -321,7 +342,7 @@ fn done(
     let seen = store_usage::seen(tx, credential.id)?;
     let ages = OwnDays::of(tx, credential.account)?;
     Ok(Done {
-        body: view::credential(credential, scheme, &seen, ages, moment.now),
+        body: value(&view::credential(credential, scheme, &seen, ages, moment.now)),
         shown: shown.map(|shown| view::shown(shown, &credential.kind, scheme)),
     })
 }

@@ -1,51 +1,74 @@
 //! Imports over HTTP: a batch is one transaction, all or none.
 
 use http::StatusCode;
+use keyway_domain::id::CredentialId;
 use keyway_domain::limits::BATCH_MAX;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use super::{Call, Caller, Done, Problem, Reply};
+use super::{Call, Caller, Done, Problem, Reply, value};
 use crate::commands::Error;
 use crate::commands::credentials::NewCredential;
 use crate::commands::imports::{self, Algorithm, KnownHash};
 use crate::http::body::{self, GrantBody, OnBehalfOf};
+use crate::http::openapi::shapes as shape;
 
 /// Keys to take over.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ImportCredentials")]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
-    /// At most a thousand.
+    /// Which.
+    #[schemars(length(min = 1, max = BATCH_MAX))]
+    #[serde(deserialize_with = "body::objects")]
     keys: Vec<Key>,
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// A key that another system issued.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ImportedKey")]
 #[serde(deny_unknown_fields)]
 struct Key {
     /// A kind of the scheme that is presented as one string.
+    #[schemars(with = "shape::KindName")]
     kind: String,
-    /// `test` or `live`.
+    /// The environment that it belongs to.
+    #[schemars(with = "shape::Environment")]
     environment: String,
     /// What its owner calls it.
+    #[schemars(with = "shape::Name")]
     name: String,
-    /// `sha256` or `sha512`, of the whole key.
+    /// How the whole key was hashed.
+    #[schemars(with = "shape::Algorithm")]
     algorithm: String,
-    /// The hash in hex.
+    /// The hash in hex: 64 digits of `sha256`, 128 of `sha512`.
+    #[schemars(with = "shape::Digest")]
     hash: String,
     /// A few characters of the key by which its owner knows it.
     #[serde(default)]
+    #[schemars(with = "shape::Hint")]
     hint: String,
-    /// What it may do.
+    /// What it may do, for kinds whose grant is chosen.
     #[serde(default)]
     grant: Option<GrantBody>,
     /// When it stops.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Expiry>")]
     expires_at: Option<String>,
+}
+
+/// What was taken over.
+#[derive(Serialize, JsonSchema)]
+pub struct Imported {
+    /// How many.
+    #[schemars(example = 1)]
+    imported: usize,
+    /// Their ids, in the order of the batch.
+    #[schemars(with = "Vec<shape::CredentialId>")]
+    credentials: Vec<CredentialId>,
 }
 
 /// `POST …/credentials/import`
@@ -92,8 +115,8 @@ pub async fn import(call: Call, caller: Caller) -> Result<Reply, Problem> {
                 let made = imports::import(tx, moment, account, new.clone(), known);
                 ids.push(made.map_err(|error| placed(error, place))?.id);
             }
-            let ids: Vec<Value> = ids.iter().map(|id| json!(id)).collect();
-            Ok(Done { body: json!({ "imported": ids.len(), "credentials": ids }), shown: None })
+            let imported = Imported { imported: ids.len(), credentials: ids };
+            Ok(Done { body: value(&imported), shown: None })
         })
         .await?;
     app.platform.engine.set_imported();

@@ -2,42 +2,51 @@
 
 use http::StatusCode;
 use keyway_domain::actor::Role;
-use keyway_domain::id::MemberId;
+use keyway_domain::id::{LinkId, MemberId};
 use keyway_domain::member::{Email, Member};
+use keyway_domain::time::Time;
 use keyway_store::members;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::accounts::Nothing;
-use super::{Call, Caller, Done, Problem, Reply, json_reply};
+use super::{Call, Caller, Done, Problem, Reply, said, value, view};
 use crate::commands::{Error, me, newcomers, sessions, team};
 use crate::http::body;
+use crate::http::openapi::shapes as shape;
 
 /// A person to invite.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "InviteMember")]
 #[serde(deny_unknown_fields)]
 pub struct Invite {
     /// What they will sign in with.
+    #[schemars(with = "shape::EmailAddress")]
     email: String,
-    /// `owner`, `admin`, `developer` or `viewer`.
+    /// What they are to be.
+    #[schemars(with = "shape::RoleName")]
     role: String,
 }
 
-/// Another role, or who takes over what a removed person had care of.
+/// Who takes over what a removed person had care of.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RemoveMember")]
 #[serde(deny_unknown_fields)]
 pub struct Remove {
     /// The member who takes over their credentials.
     #[serde(default)]
+    #[schemars(with = "Option<shape::MemberId>")]
     successor: Option<String>,
 }
 
 /// Another role.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ChangeMemberRole")]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRole {
-    /// `owner`, `admin`, `developer` or `viewer`.
+    /// What they are to be.
+    #[schemars(with = "shape::RoleName")]
     role: String,
 }
 
@@ -46,16 +55,97 @@ fn role(text: &str) -> Result<Role, Problem> {
         .ok_or_else(|| Problem::invalid("role", "it is `owner`, `admin`, `developer` or `viewer`"))
 }
 
-fn shown(member: &Member) -> Value {
-    json!({
-        "id": member.id,
-        "email": member.email.as_str(),
-        "name": member.name,
-        "role": member.role,
-        "has_authenticator": member.totp.is_some(),
-        "created_at": member.created_at,
-        "last_active_at": member.last_active_at,
-    })
+/// A person in an account.
+#[derive(Serialize, JsonSchema)]
+pub struct Person {
+    /// Their id.
+    #[schemars(with = "shape::MemberId")]
+    id: MemberId,
+    /// What they sign in with.
+    #[schemars(with = "shape::EmailAddress")]
+    email: String,
+    /// What they are called.
+    #[schemars(example = &"Ada Bell")]
+    name: String,
+    /// What they may be.
+    #[schemars(with = "shape::RoleName")]
+    role: Role,
+    /// Whether they sign in with an authenticator app, too.
+    has_authenticator: bool,
+    /// When they joined.
+    #[schemars(with = "shape::Instant")]
+    created_at: Time,
+    /// When they were last seen, to the minute.
+    #[schemars(with = "Option<shape::Instant>")]
+    last_active_at: Option<Time>,
+}
+
+/// A person, with the path of a link that is in this answer only.
+#[derive(Serialize, JsonSchema)]
+pub struct PersonWithLink {
+    /// Who.
+    #[serde(flatten)]
+    person: Person,
+    /// The link's path, and until when it is good; `null` in the answer to a repeated call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<ResetLink>,
+    /// Whether `secret` is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_shown: Option<bool>,
+}
+
+/// A link to set a new password.
+#[derive(Serialize, JsonSchema)]
+struct ResetLink {
+    /// The page's path on the public listener.
+    #[schemars(example = &"/reset/(shown in this answer and nowhere else)")]
+    path: String,
+    /// The first instant at which it leads nowhere.
+    #[schemars(with = "shape::Instant")]
+    expires_at: Time,
+}
+
+/// An invitation.
+#[derive(Serialize, JsonSchema)]
+pub struct Invitation {
+    /// Its id.
+    #[schemars(with = "shape::LinkId")]
+    id: LinkId,
+    /// Whom it is for.
+    #[schemars(with = "shape::EmailAddress")]
+    email: String,
+    /// As what they join.
+    #[schemars(with = "shape::RoleName")]
+    role: Role,
+    /// The first instant at which it leads nowhere.
+    #[schemars(with = "shape::Instant")]
+    expires_at: Time,
+    /// The path of the page where they join; `null` in the answer to a repeated call.
+    secret: Option<JoinLink>,
+    /// Whether `secret` is there.
+    secret_shown: bool,
+}
+
+/// A link to join by.
+#[derive(Serialize, JsonSchema)]
+struct JoinLink {
+    /// The page's path on the public listener.
+    #[schemars(example = &"/join/(shown in this answer and nowhere else)")]
+    path: String,
+}
+
+impl From<&Member> for Person {
+    fn from(member: &Member) -> Self {
+        Self {
+            id: member.id,
+            email: member.email.to_string(),
+            name: member.name.clone(),
+            role: member.role,
+            has_authenticator: member.totp.is_some(),
+            created_at: member.created_at,
+            last_active_at: member.last_active_at,
+        }
+    }
 }
 
 fn wanted(call: &Call) -> Result<MemberId, Problem> {
@@ -73,8 +163,8 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
         }
         Ok(members::list(tx, &seals, account)?)
     });
-    let data: Vec<Value> = read.await?.iter().map(shown).collect();
-    Ok(json_reply(StatusCode::OK, json!({ "data": data, "next_cursor": null }).to_string()))
+    let data = read.await?.iter().map(Person::from).collect();
+    Ok(said(&view::Page { data, next_cursor: None }))
 }
 
 /// `POST /v1/accounts/{account}/members`
@@ -87,16 +177,16 @@ pub async fn invite(call: Call, caller: Caller) -> Result<Reply, Problem> {
     let realm = call.app.platform.clone();
     call.mutate(&caller, &realm, None, StatusCode::CREATED, move |tx, moment| {
         let new = newcomers::invite(tx, moment, account, &email, role)?;
-        let body = json!({
-            "id": new.link.id,
-            "email": email.as_str(),
-            "role": role,
-            "expires_at": new.link.expires_at,
-            "secret": null,
-            "secret_shown": false,
-        });
-        let path = format!("/join/{}", new.token.reveal());
-        Ok(Done { body, shown: Some(json!({ "path": path })) })
+        let invitation = Invitation {
+            id: new.link.id,
+            email: email.to_string(),
+            role,
+            expires_at: new.link.expires_at,
+            secret: None,
+            secret_shown: false,
+        };
+        let link = JoinLink { path: format!("/join/{}", new.token.reveal()) };
+        Ok(Done { body: value(&invitation), shown: Some(value(&link)) })
     })
     .await
 }
@@ -120,7 +210,7 @@ async fn change(
         let secret = work(tx, moment, &member)?;
         let seals = &moment.realm.rules.seals;
         let now = members::find(tx, seals, account, id)?.unwrap_or(member);
-        Ok(Done { body: shown(&now), shown: secret })
+        Ok(Done { body: value(&Person::from(&now)), shown: secret })
     })
     .await
 }
@@ -170,7 +260,7 @@ pub async fn reset_password(call: Call, caller: Caller) -> Result<Reply, Problem
     change(call, caller, |tx, moment, member| {
         let new = newcomers::ask_reset(tx, moment, member)?;
         let path = format!("/reset/{}", new.token.reveal());
-        Ok(Some(json!({ "path": path, "expires_at": new.link.expires_at })))
+        Ok(Some(value(&ResetLink { path, expires_at: new.link.expires_at })))
     })
     .await
 }

@@ -3,12 +3,16 @@
 use http::StatusCode;
 use keyway_domain::time::Time;
 use keyway_store::{Position, changes};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{Answered, Call, Reply};
+use super::{Answered, Call, Reply, value};
 use crate::app::App;
 use crate::clock::boot;
+use crate::codes::Code;
 use crate::coherence::{Effect, Reach};
+use crate::http::openapi::shapes as shape;
 use crate::http::problem::Problem;
 
 /// What a caller wants to wait for.
@@ -66,17 +70,13 @@ impl Call {
         if !self.takes_away {
             return Ok(Wait::Everywhere);
         }
-        match self.query(&["wait"])?.get("wait").map(String::as_str) {
-            None | Some("everywhere") => Ok(Wait::Everywhere),
-            Some("commit") => Ok(Wait::Commit),
-            Some(_) => {
-                let detail = "it is `everywhere` or `commit`";
-                Err(Problem {
-                    field: Some("wait".to_owned()),
-                    ..Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
-                })
-            }
-        }
+        let known = |text: &str| match text {
+            "everywhere" => Some(Wait::Everywhere),
+            "commit" => Some(Wait::Commit),
+            _ => None,
+        };
+        let wait = self.parameter("wait", "it is `everywhere` or `commit`", known)?;
+        Ok(wait.unwrap_or(Wait::Everywhere))
     }
 
     /// Answers a change once it is true where it must be, and says where it is.
@@ -91,33 +91,86 @@ impl Call {
         }
         let said = if wait == Wait::Commit {
             answered.status = StatusCode::ACCEPTED;
-            json!({ "effective": "pending", "effective_by": self.app.effective_by() })
+            Effective::pending(self.app.effective_by())
         } else {
             let reach = if self.takes_away { Reach::Everywhere } else { Reach::Soon };
             let reached = self.app.reach(position, reach).await?;
             match reached.effect {
-                Effect::Everywhere { nodes } => json!({
-                    "effective": "everywhere", "nodes": nodes, "effective_ms": reached.took_ms,
-                }),
+                Effect::Everywhere { nodes } => Effective {
+                    nodes: Some(nodes),
+                    effective_ms: Some(reached.took_ms),
+                    ..Effective::EVERYWHERE
+                },
                 Effect::Pending { reached, nodes, by } => {
                     if self.takes_away {
                         answered.status = StatusCode::ACCEPTED;
                     }
-                    json!({
-                        "effective": "pending", "nodes": nodes, "nodes_reached": reached,
-                        "effective_by": by,
-                    })
+                    Effective {
+                        nodes: Some(nodes),
+                        nodes_reached: Some(reached),
+                        ..Effective::pending(by)
+                    }
                 }
                 Effect::Lost => return Err(lost()),
             }
         };
-        add(&mut answered.body, said);
+        add(&mut answered.body, &said);
         Ok(answered.reply())
     }
 }
 
-fn add(body: &mut Value, said: Value) {
-    if let (Some(object), Value::Object(said)) = (body.as_object_mut(), said) {
+/// Where a change is true, beside the thing that changed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Effective {
+    /// `everywhere`: no node acts on what was before. `pending`: some may, until `effective_by`.
+    #[schemars(with = "shape::Effect")]
+    effective: &'static str,
+    /// The nodes that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 3)]
+    nodes: Option<usize>,
+    /// Those of them that have acknowledged, while it is pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes_reached: Option<usize>,
+    /// How long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 12)]
+    effective_ms: Option<u64>,
+    /// By when it is true everywhere, while it is pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shape::Instant>")]
+    effective_by: Option<Time>,
+}
+
+impl Effective {
+    /// Every node has it.
+    const EVERYWHERE: Self = Self {
+        effective: "everywhere",
+        nodes: None,
+        nodes_reached: None,
+        effective_ms: None,
+        effective_by: None,
+    };
+
+    /// It is kept, and true by an instant.
+    fn pending(by: Time) -> Self {
+        Self { effective: "pending", effective_by: Some(by), ..Self::EVERYWHERE }
+    }
+}
+
+/// A thing that was changed, and where the change is true.
+#[derive(JsonSchema)]
+#[schemars(rename = "Changed{T}")]
+#[expect(dead_code, reason = "the two are put together as JSON")]
+pub(crate) struct Changed<T> {
+    #[serde(flatten)]
+    thing: T,
+    #[serde(flatten)]
+    effect: Option<Effective>,
+}
+
+fn add(body: &mut Value, said: &Effective) {
+    if let (Some(object), Value::Object(said)) = (body.as_object_mut(), value(said)) {
         object.extend(said);
     }
 }
@@ -125,5 +178,5 @@ fn add(body: &mut Value, said: Value) {
 fn lost() -> Problem {
     let detail = "the database lost this change after it was kept, as after a fail-over to a \
         server that was behind; do it again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "change_lost", detail)
+    Problem::new(Code::ChangeLost, detail)
 }

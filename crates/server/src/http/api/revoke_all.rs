@@ -3,48 +3,67 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use keyway_domain::id::MemberId;
+use keyway_domain::id::{AccountId, MemberId};
 use keyway_domain::time::Time;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
-use super::{Call, Caller, Done, Problem, Reply};
+use super::{Call, Caller, Done, Problem, Reply, value};
 use crate::commands;
 use crate::commands::revoke_all::Which;
 use crate::http::body::{self, OnBehalfOf};
+use crate::http::openapi::shapes as shape;
 
 /// Which of an account's live credentials. Without anything, all of them.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RevokeAllCredentials")]
 #[serde(deny_unknown_fields)]
 pub struct RevokeAll {
-    /// Of this environment only: `test` or `live`.
+    /// Of this environment only.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Environment>")]
     environment: Option<String>,
     /// Of this kind only.
     #[serde(default)]
+    #[schemars(with = "Option<shape::KindName>")]
     kind: Option<String>,
-    /// Made before this instant only (RFC 3339).
+    /// Made before this instant only.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Instant>")]
     created_before: Option<String>,
-    /// Made at this instant or later only (RFC 3339).
+    /// Made at this instant or later only.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Instant>")]
     created_since: Option<String>,
     /// In the care of this member only: their id.
     #[serde(default)]
+    #[schemars(with = "Option<shape::MemberId>")]
     owner: Option<String>,
     /// Those only that can take money out of the account.
     #[serde(default)]
     moves_money: bool,
-    /// Used at this instant or later only (RFC 3339).
+    /// Used at this instant or later only.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Instant>")]
     used_since: Option<String>,
-    /// Not used since this instant, or never (RFC 3339).
+    /// Not used since this instant, or never.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Instant>")]
     unused_since: Option<String>,
     /// The member for whom the platform acts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// How many were revoked.
+#[derive(Serialize, JsonSchema)]
+pub struct RevokedAll {
+    /// Of which account.
+    #[schemars(with = "shape::AccountId")]
+    account: AccountId,
+    /// How many.
+    #[schemars(example = 12)]
+    revoked: usize,
 }
 
 fn instant(field: &str, text: Option<&str>) -> Result<Option<Time>, Problem> {
@@ -79,7 +98,7 @@ pub async fn revoke_all(call: Call, caller: Caller) -> Result<Reply, Problem> {
     };
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
         let revoked = commands::revoke_all::revoke_all(tx, moment, account, &which)?;
-        Ok(Done { body: json!({ "account": account, "revoked": revoked }), shown: None })
+        Ok(Done { body: value(&RevokedAll { account, revoked }), shown: None })
     })
     .await
 }

@@ -6,6 +6,7 @@ use keyway_domain::Environment;
 use keyway_domain::credential::AddressMode;
 use keyway_domain::grant::Grant;
 use keyway_domain::id::CredentialId;
+use keyway_domain::limits;
 use keyway_store::accounts::OPERATOR;
 use keyway_store::credentials as store;
 use schemars::JsonSchema;
@@ -15,25 +16,31 @@ use super::credentials::{Place, act_in, create_in, list_in, one_in, rotate_in, u
 use super::{Call, Caller, Problem, Reply};
 use crate::commands::credentials::{Change, NewCredential};
 use crate::http::body::{self, GrantBody, RateBody};
+use crate::http::openapi::shapes as shape;
 
 /// A token to make.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CreateOperatorToken")]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// What it is for.
+    #[schemars(with = "shape::Name", example = &"Nightly report")]
     name: String,
     /// What it may do: resources `accounts`, `credentials`, `events`, `requests`, `tokens`,
     /// `verification`, `webhooks`, `members`. Without it, everything that its maker may.
     #[serde(default)]
+    #[schemars(with = "Option<shape::WantedTokenGrant>")]
     grant: Option<GrantBody>,
     /// Addresses and CIDR ranges that may use it.
     #[serde(default)]
+    #[schemars(with = "Vec<shape::AddressRange>", length(max = limits::ADDRESSES_MAX))]
     addresses: Vec<String>,
     /// A limit of its own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     rate_limit: Option<RateBody>,
     /// When it stops.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Expiry>")]
     expires_at: Option<String>,
 }
 

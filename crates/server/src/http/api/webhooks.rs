@@ -2,111 +2,125 @@
 
 use http::StatusCode;
 use keyway_domain::Environment;
-use keyway_domain::endpoint::Endpoint;
+use keyway_domain::endpoint::{self, Endpoint};
 use keyway_domain::id::{AccountId, DeliveryId, EndpointId};
 use keyway_domain::time::{Time, parse_duration};
 use keyway_secret::SecretText;
-use keyway_store::deliveries::{self, Attempt, Delivery, Filter, Replayed, State};
+use keyway_store::deliveries::{Filter, Replayed, State};
 use keyway_store::{Tx, accounts, endpoints};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Call, Caller, Done, Problem, Reply, json_reply};
-use crate::commands::endpoints::{self as commands, Edit, NewEndpoint};
+use super::{Call, Caller, Done, Problem, Reply, deliveries, said, value, view};
+use crate::codes::Code;
+use crate::commands::endpoints::{self as commands, EVENTS_MAX, Edit, NewEndpoint};
 use crate::commands::{Error, Moment};
 use crate::http::body::{self, OnBehalfOf};
+use crate::http::openapi::shapes as shape;
 
 /// An endpoint to add.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CreateEndpoint")]
 #[serde(deny_unknown_fields)]
 pub struct Create {
-    /// `test` or `live`: whose credentials' events it hears.
+    /// Whose credentials' events it hears.
+    #[schemars(with = "shape::Environment")]
     environment: String,
     /// Where messages go: `https`, on a public address.
+    #[schemars(with = "shape::EndpointUrl")]
     url: String,
     /// What it is for.
     #[serde(default)]
+    #[schemars(with = "shape::About")]
     about: String,
     /// Which events, by name; `api_key.*` is all that start so. Without any, those that the scheme's
     /// notices say.
     #[serde(default)]
+    #[schemars(with = "Vec<shape::EventChoice>", length(max = EVENTS_MAX))]
     events: Vec<String>,
     /// Whom the platform's backend acts for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// What of an endpoint changes.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "UpdateEndpoint")]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Where messages go.
     #[serde(default)]
+    #[schemars(with = "Option<shape::EndpointUrl>")]
     url: Option<String>,
     /// What it is for.
     #[serde(default)]
+    #[schemars(with = "Option<shape::About>")]
     about: Option<String>,
     /// Which events.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<shape::EventChoice>>")]
     events: Option<Vec<String>>,
     /// Whether it hears them. One that was switched off for failing is switched on again here.
     #[serde(default)]
     enabled: Option<bool>,
     /// Whom the platform's backend acts for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// A new secret for an endpoint.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RotateEndpointSecret")]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// How long the secret before signs along: `0s` to `7d`; a day if it is left out.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Duration>")]
     overlap: Option<String>,
     /// Whom the platform's backend acts for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// Something that is done to an endpoint.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ActOnEndpoint")]
 #[serde(deny_unknown_fields)]
 pub struct Act {
     /// Whom the platform's backend acts for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// Messages to send again.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ReplayDeliveries")]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
     /// Those made at this instant or later.
+    #[schemars(with = "shape::Instant")]
     since: String,
     /// And before this one; all since, if it is left out.
     #[serde(default)]
+    #[schemars(with = "Option<shape::Instant>")]
     until: Option<String>,
-    /// Only those that are `delivered`, `failed` or `waiting`.
+    /// Only those in this state.
     #[serde(default)]
+    #[schemars(with = "Option<shape::DeliveryState>")]
     state: Option<String>,
     /// Only those before this delivery: the `more_before` of the answer to go on from.
     #[serde(default)]
+    #[schemars(with = "Option<shape::DeliveryId>")]
     before: Option<String>,
     /// Whom the platform's backend acts for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     on_behalf_of: Option<OnBehalfOf>,
 }
 
 fn endpoint_id(call: &Call) -> Result<EndpointId, Problem> {
     let text = call.params.get("endpoint").map_or("", String::as_str);
     EndpointId::parse(text).ok_or_else(|| Problem::not_found("endpoint"))
-}
-
-fn delivery_id(call: &Call) -> Result<DeliveryId, Problem> {
-    let text = call.params.get("delivery").map_or("", String::as_str);
-    DeliveryId::parse(text).ok_or_else(|| Problem::not_found("delivery"))
 }
 
 fn instant(field: &str, text: &str) -> Result<Time, Problem> {
@@ -127,72 +141,129 @@ fn checked_url(call: &Call, url: &str) -> Result<String, Problem> {
             Ok(parsed) => Ok(parsed.as_str().to_owned()),
             Err(why) => Err(Problem::invalid("url", why.to_string())),
         },
-        Err(why) => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "webhooks_unavailable",
-            why.to_string(),
-        )),
+        Err(why) => Err(Problem::new(Code::WebhooksUnavailable, why.to_string())),
     }
 }
 
-fn shown(endpoint: &Endpoint, now: Time) -> Value {
-    let secrets: Vec<Value> = endpoint
-        .signing(now)
-        .map(|secret| {
-            json!({
-                "number": secret.number,
-                "created_at": secret.created_at,
-                "signs_until": secret.ends_at,
-            })
-        })
-        .collect();
-    json!({
-        "id": endpoint.id,
-        "account": endpoint.account,
-        "environment": endpoint.environment.as_str(),
-        "url": endpoint.url,
-        "about": endpoint.about,
-        "events": endpoint.events,
-        "state": endpoint.state,
-        "state_at": endpoint.state_at,
-        "failing_since": endpoint.failing_since,
-        "created_at": endpoint.created_at,
-        "signing_secrets": secrets,
-        "secret": null,
-        "secret_shown": false,
-    })
+/// Where an account's programs hear of events.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Endpoint")]
+pub struct Shown {
+    /// Its id.
+    #[schemars(with = "shape::EndpointId")]
+    id: EndpointId,
+    /// Whose it is.
+    #[schemars(with = "shape::AccountId")]
+    account: AccountId,
+    /// Whose credentials' events it hears.
+    #[schemars(with = "shape::Environment")]
+    environment: &'static str,
+    /// Where messages go.
+    #[schemars(with = "shape::EndpointUrl")]
+    url: String,
+    /// What it is for.
+    #[schemars(example = &"The shop's backend")]
+    about: String,
+    /// Which events; empty for those that the scheme's notices say.
+    #[schemars(example = ["api_key.*"])]
+    events: Vec<String>,
+    /// Whether it hears them: `on`, `off`, `gone` (it said so), or `failing` (switched off for it).
+    #[schemars(with = "String", example = &"on")]
+    state: endpoint::State,
+    /// Since when.
+    #[schemars(with = "shape::Instant")]
+    state_at: Time,
+    /// Since when nothing has arrived there, while that is so.
+    #[schemars(with = "Option<shape::Instant>")]
+    failing_since: Option<Time>,
+    /// When it was made.
+    #[schemars(with = "shape::Instant")]
+    created_at: Time,
+    /// What messages to it are signed with.
+    signing_secrets: Vec<SigningSecret>,
+    /// The new signing secret, in the answer that made it; `null` in every other.
+    secret: Option<NewSigningSecret>,
+    /// Whether `secret` is there.
+    secret_shown: bool,
+}
+
+/// A signing secret, by what may be known of it.
+#[derive(Serialize, JsonSchema)]
+struct SigningSecret {
+    /// Its number within the endpoint, from 1.
+    #[schemars(example = 1)]
+    number: u32,
+    /// When it was made.
+    #[schemars(with = "shape::Instant")]
+    created_at: Time,
+    /// Until when it signs along, after a newer one came.
+    #[schemars(with = "Option<shape::Instant>")]
+    signs_until: Option<Time>,
+}
+
+/// A new signing secret.
+#[derive(Serialize, JsonSchema)]
+struct NewSigningSecret {
+    /// The secret, as Standard Webhooks has it.
+    #[schemars(example = &"(shown in this answer and nowhere else)")]
+    signing_secret: String,
+}
+
+fn shown(endpoint: &Endpoint, now: Time) -> Shown {
+    let secrets = endpoint.signing(now).map(|secret| SigningSecret {
+        number: secret.number,
+        created_at: secret.created_at,
+        signs_until: secret.ends_at,
+    });
+    Shown {
+        id: endpoint.id,
+        account: endpoint.account,
+        environment: endpoint.environment.as_str(),
+        url: endpoint.url.clone(),
+        about: endpoint.about.clone(),
+        events: endpoint.events.clone(),
+        state: endpoint.state,
+        state_at: endpoint.state_at,
+        failing_since: endpoint.failing_since,
+        created_at: endpoint.created_at,
+        signing_secrets: secrets.collect(),
+        secret: None,
+        secret_shown: false,
+    }
 }
 
 fn done(endpoint: &Endpoint, secret: Option<&SecretText>, now: Time) -> Done {
-    let shown_once = secret.map(|secret| json!({ "signing_secret": secret.reveal() }));
-    Done { body: shown(endpoint, now), shown: shown_once }
+    let shown_once = secret.map(|secret| NewSigningSecret {
+        // Into the one answer that shows it.
+        signing_secret: secret.reveal().to_owned(),
+    });
+    Done { body: value(&shown(endpoint, now)), shown: shown_once.as_ref().map(value) }
 }
 
-fn shown_delivery(delivery: &Delivery) -> Value {
-    json!({
-        "id": delivery.id,
-        "endpoint": delivery.endpoint,
-        "event": delivery.event,
-        "type": delivery.kind,
-        "state": delivery.state.as_str(),
-        "attempts": delivery.attempts,
-        "due_at": (delivery.state == State::Waiting).then_some(delivery.due_at),
-        "created_at": delivery.created_at,
-        "done_at": delivery.done_at,
-    })
+/// What became of a thing, where there is no more to say of it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{Id}Became")]
+pub struct Became<Id> {
+    /// Which.
+    pub(super) id: Id,
+    /// What it is now.
+    #[schemars(example = &"waiting")]
+    pub(super) state: &'static str,
 }
 
-fn shown_attempt(attempt: &Attempt) -> Value {
-    json!({
-        "number": attempt.number,
-        "at": attempt.at,
-        "took_ms": attempt.took_ms,
-        "address": attempt.address,
-        "status": attempt.status,
-        "trouble": attempt.trouble,
-        "request": attempt.request,
-        "answer": attempt.answer,
-    })
+/// How many messages are sent again.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReplayedDeliveries")]
+pub struct Again {
+    /// To which endpoint.
+    #[schemars(with = "shape::EndpointId")]
+    id: EndpointId,
+    /// How many.
+    #[schemars(example = 17)]
+    messages: u64,
+    /// The `before` to go on with, if there are more.
+    #[schemars(with = "Option<shape::DeliveryId>")]
+    more_before: Option<DeliveryId>,
 }
 
 fn account_there(tx: &mut Tx<'_>, account: AccountId) -> Result<(), Error> {
@@ -208,8 +279,8 @@ pub async fn list(call: Call, _: Caller) -> Result<Reply, Problem> {
         Ok::<_, Error>(endpoints::list(tx, &seals, account)?)
     });
     let now = call.now();
-    let data: Vec<Value> = read.await?.iter().map(|endpoint| shown(endpoint, now)).collect();
-    Ok(json_reply(StatusCode::OK, json!({ "data": data, "next_cursor": null }).to_string()))
+    let data = read.await?.iter().map(|endpoint| shown(endpoint, now)).collect();
+    Ok(said(&view::Page { data, next_cursor: None }))
 }
 
 /// `POST /v1/accounts/{account}/webhooks`
@@ -228,7 +299,7 @@ pub async fn create(call: Call, caller: Caller) -> Result<Reply, Problem> {
     .await
 }
 
-async fn one(call: &Call) -> Result<Endpoint, Problem> {
+pub(super) async fn one(call: &Call) -> Result<Endpoint, Problem> {
     let (account, id) = (call.account()?, endpoint_id(call)?);
     let seals = call.app.platform.rules.seals.clone();
     let found = call.app.db.read(move |tx| endpoints::find(tx, &seals, account, id)).await?;
@@ -238,7 +309,7 @@ async fn one(call: &Call) -> Result<Endpoint, Problem> {
 /// `GET …/webhooks/{endpoint}`
 pub async fn get(call: Call, _: Caller) -> Result<Reply, Problem> {
     let endpoint = one(&call).await?;
-    Ok(json_reply(StatusCode::OK, shown(&endpoint, call.now()).to_string()))
+    Ok(said(&shown(&endpoint, call.now())))
 }
 
 /// `PATCH …/webhooks/{endpoint}`
@@ -276,7 +347,7 @@ pub async fn rotate(call: Call, caller: Caller) -> Result<Reply, Problem> {
 }
 
 /// Does something to an endpoint.
-async fn act(
+pub(super) async fn act(
     call: Call,
     caller: Caller,
     work: impl Fn(&mut Tx<'_>, &Moment, AccountId, EndpointId) -> Result<Value, Error> + Send + 'static,
@@ -294,7 +365,7 @@ async fn act(
 pub async fn test(call: Call, caller: Caller) -> Result<Reply, Problem> {
     act(call, caller, |tx, moment, account, id| {
         let endpoint = commands::test(tx, moment, account, id)?;
-        Ok(shown(&endpoint, moment.now))
+        Ok(value(&shown(&endpoint, moment.now)))
     })
     .await
 }
@@ -303,7 +374,7 @@ pub async fn test(call: Call, caller: Caller) -> Result<Reply, Problem> {
 pub async fn delete(call: Call, caller: Caller) -> Result<Reply, Problem> {
     act(call, caller, |tx, moment, account, id| {
         commands::remove(tx, moment, account, id)?;
-        Ok(json!({ "id": id, "state": "removed" }))
+        Ok(value(&Became { id, state: "removed" }))
     })
     .await
 }
@@ -322,61 +393,16 @@ pub async fn replay(call: Call, caller: Caller) -> Result<Reply, Problem> {
     call.mutate(&caller, &realm, body.on_behalf_of, StatusCode::OK, move |tx, moment| {
         let Replayed { messages, more_before } =
             commands::replay(tx, moment, account, id, &filter)?;
-        let body = json!({ "id": id, "messages": messages, "more_before": more_before });
-        Ok(Done { body, shown: None })
-    })
-    .await
-}
-
-/// `POST …/webhooks/{endpoint}/deliveries/{delivery}/replay`
-pub async fn replay_one(call: Call, caller: Caller) -> Result<Reply, Problem> {
-    let delivery = delivery_id(&call)?;
-    act(call, caller, move |tx, moment, account, id| {
-        commands::replay_one(tx, moment, account, (id, delivery))?;
-        Ok(json!({ "id": delivery, "state": "waiting" }))
+        let again = Again { id, messages, more_before };
+        Ok(Done { body: value(&again), shown: None })
     })
     .await
 }
 
 fn state(text: Option<&str>) -> Result<Option<State>, Problem> {
     text.map(|text| {
-        let bad = || Problem::invalid("state", "it is `waiting`, `delivered` or `failed`");
+        let bad = || Problem::invalid("state", deliveries::STATES);
         State::parse(text).ok_or_else(bad)
     })
     .transpose()
-}
-
-/// `GET …/webhooks/{endpoint}/deliveries`
-pub async fn deliveries(call: Call, _: Caller) -> Result<Reply, Problem> {
-    let endpoint = one(&call).await?.id;
-    let query = call.query(&["limit", "cursor", "state", "since", "until"])?;
-    let (limit, before) = call.page(&query)?;
-    let at = |name: &str| query.get(name).map(|text| instant(name, text)).transpose();
-    let filter = Filter {
-        state: state(query.get("state").map(String::as_str))?,
-        since: at("since")?,
-        until: at("until")?,
-        before: before.map(DeliveryId),
-    };
-    let read = move |tx: &mut Tx<'_>| deliveries::page(tx, endpoint, &filter, limit);
-    let page = call.app.db.read(read).await?;
-    let last = page.last().map(|delivery| delivery.id.0);
-    let entries: Vec<Value> = page.iter().map(shown_delivery).collect();
-    Ok(call.page_reply(&entries, limit, last))
-}
-
-/// `GET …/webhooks/{endpoint}/deliveries/{delivery}`
-pub async fn delivery(call: Call, _: Caller) -> Result<Reply, Problem> {
-    let (endpoint, id) = (one(&call).await?.id, delivery_id(&call)?);
-    let read = move |tx: &mut Tx<'_>| {
-        let found = deliveries::find(tx, endpoint, id)?.ok_or(Error::NotFound("delivery"))?;
-        Ok::<_, Error>((found, deliveries::attempts(tx, id)?))
-    };
-    let (found, attempts) = call.app.db.read(read).await?;
-    let mut body = shown_delivery(&found);
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert("payload".to_owned(), json!(found.payload));
-        fields.insert("log".to_owned(), attempts.iter().map(shown_attempt).collect());
-    }
-    Ok(json_reply(StatusCode::OK, body.to_string()))
 }

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Where a refusal is shown.
-pub(super) const PATH: &str = "/authz/nginx/denial";
+pub(in crate::http) const PATH: &str = "/authz/nginx/denial";
 /// The header that carries it.
 pub(super) const HEADER: &str = "x-keyway-denial";
 

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use http::StatusCode;
 use http::{HeaderMap, request};
 use ipnet::IpNet;
 use keyway_domain::Environment;
 
 use super::super::problem::Problem;
 use super::super::serve::named_by_proxies;
+use crate::codes::Code;
 use crate::verify::{Headers as _, One};
 
 /// Who asks, by what its headers are called.
@@ -146,5 +146,5 @@ fn one<'r>(headers: &'r HeaderMap, name: &'static str) -> Result<&'r str, Proble
 }
 
 fn misconfigured(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "gateway_misconfigured", detail)
+    Problem::new(Code::GatewayMisconfigured, detail)
 }

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use http::StatusCode;
 use http::header::AUTHORIZATION;
 use keyway_domain::grant::Action;
 use keyway_domain::limits::CREDENTIAL_BYTES_MAX;
@@ -12,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::params::Params;
 use super::{Call, Refused};
+use crate::codes::OAuthError;
 use crate::index::Entry;
 use crate::verify::{Asked, HeaderPairs, Headers as _, One};
 
@@ -79,7 +79,10 @@ fn presented(call: &Call, params: &Params) -> Result<Presented, Refused> {
     let by_body = (params.get("client_id"), params.get("client_secret"));
     let by_header = match call.headers.one(AUTHORIZATION.as_str()) {
         One::Many => {
-            return Err(Refused::new("invalid_request", "there is more than one Authorization"));
+            return Err(Refused::new(
+                OAuthError::InvalidRequest,
+                "there is more than one Authorization",
+            ));
         }
         One::Value(value) => Some(value),
         One::Missing => None,
@@ -88,13 +91,17 @@ fn presented(call: &Call, params: &Params) -> Result<Presented, Refused> {
         return Err(invalid_client("client assertions are not accepted", false));
     }
     match (by_header, by_body) {
-        (Some(_), (_, Some(_))) => {
-            Err(Refused::new("invalid_request", "two client credentials were sent; send one"))
-        }
+        (Some(_), (_, Some(_))) => Err(Refused::new(
+            OAuthError::InvalidRequest,
+            "two client credentials were sent; send one",
+        )),
         (Some(value), (named, None)) => {
             let presented = basic(value)?;
             if named.is_some_and(|named| named != presented.id.as_str()) {
-                return Err(Refused::new("invalid_request", "client_id names another client"));
+                return Err(Refused::new(
+                    OAuthError::InvalidRequest,
+                    "client_id names another client",
+                ));
             }
             Ok(presented)
         }
@@ -159,15 +166,13 @@ fn verify(call: &Call, presented: Presented) -> Result<Client, Refused> {
     Err(match reason {
         Reason::Unavailable => Refused::unavailable("the client could not be verified"),
         Reason::RateLimited => Refused {
-            status: StatusCode::TOO_MANY_REQUESTS,
             retry_after: judged.rate.map(|rate| rate.reset_ms.div_ceil(1_000).max(1)).or(Some(1)),
-            ..Refused::new("temporarily_unavailable", "there were too many requests")
+            ..Refused::new(OAuthError::TooManyRequests, "there were too many requests")
         },
         reason => invalid_client(&format!("the client is refused: {reason}"), in_header),
     })
 }
 
 fn invalid_client(description: &str, challenge: bool) -> Refused {
-    let refused = Refused::new("invalid_client", description);
-    Refused { status: StatusCode::UNAUTHORIZED, challenge, ..refused }
+    Refused { challenge, ..Refused::new(OAuthError::InvalidClient, description) }
 }

@@ -6,13 +6,14 @@ use serde_json::json;
 use super::client::{Asker, asker};
 use super::params::Params;
 use super::{Call, Refused, Reply, said};
+use crate::codes::OAuthError;
 use crate::verify::FoundToken;
 
 pub(super) fn introspect(call: &Call, params: &Params) -> Result<Reply, Refused> {
     let engine = &call.app.platform.engine;
     let asker = asker(call, params)?;
     let text = params.get("token");
-    let text = text.ok_or_else(|| Refused::new("invalid_request", "token is missing"))?;
+    let text = text.ok_or_else(|| Refused::new(OAuthError::InvalidRequest, "token is missing"))?;
     if !engine.may_answer() {
         return Err(Refused::unavailable("the token could not be verified"));
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::client::authenticate;
 use super::params::Params;
 use super::{Call, Refused, Reply, said};
+use crate::codes::OAuthError;
 
 pub(super) fn issue(call: &Call, params: &Params) -> Result<Reply, Refused> {
     let engine = &call.app.platform.engine;
@@ -15,9 +16,9 @@ pub(super) fn issue(call: &Call, params: &Params) -> Result<Reply, Refused> {
         Some("client_credentials") => {}
         Some(_) => {
             let known = "grant_type is `client_credentials`";
-            return Err(Refused::new("unsupported_grant_type", known));
+            return Err(Refused::new(OAuthError::UnsupportedGrantType, known));
         }
-        None => return Err(Refused::new("invalid_request", "grant_type is missing")),
+        None => return Err(Refused::new(OAuthError::InvalidRequest, "grant_type is missing")),
     }
     let client = authenticate(call, params)?;
     let held = client.entry.grant;
@@ -29,7 +30,7 @@ pub(super) fn issue(call: &Call, params: &Params) -> Result<Reply, Refused> {
     let pair = (client.id.as_str(), client.secret.as_str());
     let issued = engine.issue_access_token(pair, client.entry, grant, now);
     let (text, token) = issued.ok_or_else(|| {
-        Refused::new("unauthorized_client", "this credential is not traded for tokens")
+        Refused::new(OAuthError::UnauthorizedClient, "this credential is not traded for tokens")
     })?;
     let names = engine.grant_names(token.entry.grant);
     let body = json!({
@@ -56,6 +57,6 @@ fn wanted(call: &Call, scope: &str, held: Grant) -> Result<Grant, Refused> {
     let grant = call.app.platform.rules.scheme.scope(scope);
     let grant = grant.filter(|grant| *grant != Grant::NONE && held.covers(*grant));
     grant.ok_or_else(|| {
-        Refused::new("invalid_scope", "the scope is unknown, or more than the client has")
+        Refused::new(OAuthError::InvalidScope, "the scope is unknown, or more than the client has")
     })
 }

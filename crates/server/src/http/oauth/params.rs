@@ -9,6 +9,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::{Call, Refused};
+use crate::codes::OAuthError;
 
 /// Parameters at most: the calls have five.
 const PARAMS_MAX: usize = 32;
@@ -23,7 +24,9 @@ impl Params {
         let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
         let params = if kind.eq_ignore_ascii_case("application/json") {
             serde_json::from_slice::<Pairs>(&call.body)
-                .map_err(|_| Refused::new("invalid_request", "the body is no object of strings"))?
+                .map_err(|_| {
+                    Refused::new(OAuthError::InvalidRequest, "the body is no object of strings")
+                })?
                 .0
         } else if kind.is_empty() || kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
         {
@@ -32,14 +35,14 @@ impl Params {
                 .map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned())))
                 .collect()
         } else {
-            return Err(Refused::new("invalid_request", "the body is a form"));
+            return Err(Refused::new(OAuthError::InvalidRequest, "the body is a form"));
         };
         if params.len() > PARAMS_MAX {
-            return Err(Refused::new("invalid_request", "there are too many parameters"));
+            return Err(Refused::new(OAuthError::InvalidRequest, "there are too many parameters"));
         }
         for (place, (name, _)) in params.iter().enumerate() {
             if params[..place].iter().any(|(before, _)| before == name) {
-                return Err(Refused::new("invalid_request", "a parameter is there twice"));
+                return Err(Refused::new(OAuthError::InvalidRequest, "a parameter is there twice"));
             }
         }
         Ok(Self(params))

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::client::authenticate;
 use super::params::Params;
 use super::{Call, Refused, Reply, said};
+use crate::codes::OAuthError;
 use crate::coherence::{Effect, Reach};
 use crate::commands::Moment;
 use crate::commands::access_tokens;
@@ -19,21 +20,21 @@ pub(super) async fn revoke(call: &Call, params: &Params) -> Result<Reply, Refuse
     let engine = &call.app.platform.engine;
     let client = authenticate(call, params)?;
     let text = params.get("token");
-    let text = text.ok_or_else(|| Refused::new("invalid_request", "token is missing"))?;
+    let text = text.ok_or_else(|| Refused::new(OAuthError::InvalidRequest, "token is missing"))?;
     let token = match engine.find_token(text) {
         FoundToken::Access(token) => token,
         // Whatever is no token is none any more (RFC 7009 §2.2).
         FoundToken::None => return Ok(done()),
         FoundToken::Login => {
             let which = "a token of the login ends with its time or its credential";
-            return Err(Refused::new("unsupported_token_type", which));
+            return Err(Refused::new(OAuthError::UnsupportedTokenType, which));
         }
         // This node may hear of its secret later: the token must not come back then.
         FoundToken::Astray => return Err(Refused::unavailable("the token is not known here yet")),
     };
     if token.entry.credential != client.entry.credential {
         let whose = "the token was not issued to this client";
-        return Err(Refused::new("unauthorized_client", whose));
+        return Err(Refused::new(OAuthError::UnauthorizedClient, whose));
     }
     let moment = Moment {
         actor: Actor::Credential { credential: client.entry.credential },

@@ -23,6 +23,7 @@ use super::step_up::{Asked, Next, again, asked};
 use super::ui::{self, Field};
 use super::visit::Visit;
 use super::{Answer, grants, icons, layout, reported};
+use crate::codes::Code;
 use crate::commands::credentials::{self as commands, Change};
 use crate::commands::team;
 use crate::http::Reply;
@@ -83,7 +84,7 @@ impl<'s> Case<'s> {
                 if changed.version > version + 1 {
                     let message =
                         "somebody changed it at the same moment; open the form again".to_owned();
-                    return Err(crate::commands::Error::Conflict { code: "changed", message });
+                    return Err(crate::commands::Error::Conflict { code: Code::Outdated, message });
                 }
                 Ok(Next::to(to.clone()))
             })

@@ -24,6 +24,7 @@ use super::step_up::{Asked, Next, Wanted, again, asked};
 use super::ui::{self, Field};
 use super::visit::Visit;
 use super::{Answer, icons, layout, leak, reply, said};
+use crate::codes::Code;
 use crate::commands::Error;
 use crate::commands::Moment;
 use crate::commands::revoke_all::{Which, revoke_all};
@@ -161,7 +162,7 @@ impl Case<'_> {
                 let moment = Moment { reason, ..moment.clone() };
                 if revoke_all(tx, &moment, account, &which)? == 0 {
                     let message = "nothing fits any more; somebody was faster".to_owned();
-                    return Err(Error::Conflict { code: "nothing_fits", message });
+                    return Err(Error::Conflict { code: Code::Outdated, message });
                 }
                 Ok(Next::to(to.trim_end_matches('&')))
             })

@@ -305,7 +305,7 @@ pub(crate) async fn json_lines(visit: Visit) -> Answer {
     let (found, _) = entries(&visit, &asked(&visit, &scheme), EXPORT_MAX).await?;
     let mut text = String::new();
     for request in &found {
-        text.push_str(&shown(request).to_string());
+        text.push_str(&serde_json::to_string(&shown(request)).unwrap_or_default());
         text.push('\n');
     }
     Ok(reply::download("requests.jsonl", "application/jsonl", text))

@@ -1,6 +1,7 @@
 //! Signing in and out: a password, then a code where there is an authenticator. Whether somebody is
 //! there, nobody learns, neither by the answer nor by its time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -329,7 +330,9 @@ async fn arrive(visit: &Visit, signed: Signed) -> Reply {
         body: bytes::Bytes::new(),
         address: visit.call.address,
         params,
+        query: HashMap::new(),
         takes_away: false,
+        made_under: None,
         request_id: visit.call.request_id.clone(),
     };
     let restored = Visit {

@@ -17,6 +17,7 @@ use super::reply::redirect;
 use super::ui::{self, Field};
 use super::visit::{Signed, Visit};
 use crate::authenticator;
+use crate::codes::Code;
 use crate::coherence::{Effect, Reach};
 use crate::commands::proofs::{self, Lane, Purpose, Tried, What};
 use crate::commands::sessions::{is_good, session_digest};
@@ -429,7 +430,7 @@ fn still_there(tx: &mut Tx<'_>, moment: &Moment, signed: &Signed) -> Result<(), 
         return Ok(());
     }
     let message = "something about your sign-in has changed; open the page again".to_owned();
-    Err(Error::Conflict { code: "sign_in_changed", message })
+    Err(Error::Conflict { code: Code::Outdated, message })
 }
 
 /// The database lost the act after it was kept.
@@ -440,7 +441,7 @@ fn lost() -> Trouble {
 
 fn proof_is_gone() -> Error {
     let message = "the confirmation is used up or too old; confirm again".to_owned();
-    Error::Conflict { code: "step_up_required", message }
+    Error::Conflict { code: Code::Outdated, message }
 }
 
 fn where_to(given: &Given) -> String {
