@@ -219,6 +219,15 @@ function stranger() {
     ],
     ['a link that is no more', at('/join/no-such-link', 410, 'stranger')],
     ['missing, signed out', at('/no-such-page', 404, 'stranger')],
+    ['API reference', at('/docs/api', 200, 'stranger')],
+    [
+      'API reference, a group',
+      async (world) => {
+        const person = await at('/docs/api/credentials', 200, 'stranger')(world);
+        await person.main.locator('summary').first().click();
+        return person;
+      },
+    ],
   ];
 }
 
@@ -308,6 +317,7 @@ function everybody() {
         return owner;
       },
     ],
+    ['API reference, signed in', at('/docs/api/webhooks', 200, 'viewer')],
     ['audit', at('/audit')],
     ['audit, no match', at('/audit?q=zzzzzz')],
     ['team', at('/team')],

@@ -124,6 +124,18 @@ pub struct Described {
     pub public: OnceLock<Bytes>,
     /// The internal listener's.
     pub internal: OnceLock<Bytes>,
+    /// The public listener's as pages.
+    pub chapters: OnceLock<Vec<Chapter>>,
+}
+
+/// A page on a part of a listener's document.
+pub struct Chapter {
+    /// The end of its path; empty for the first.
+    pub slug: String,
+    /// What it is about.
+    pub title: String,
+    /// What it says, as HTML.
+    pub html: String,
 }
 
 /// Refusals that wait to be written down.

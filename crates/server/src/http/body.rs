@@ -1,5 +1,6 @@
 //! Bodies of the management API: bounded, JSON, no unknown field, every complaint with its field.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use ipnet::IpNet;
@@ -10,7 +11,7 @@ use keyway_domain::grant::Grant;
 use keyway_domain::limits;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::{Time, parse_duration};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -159,8 +160,7 @@ impl RateBody {
 }
 
 /// A wanted grant: `"everything"`, a list of scopes, or resource → access.
-#[derive(Debug, Clone, JsonSchema)]
-#[schemars(with = "shape::WantedGrant")]
+#[derive(Debug, Clone)]
 pub enum GrantBody {
     /// All there is.
     Everything,
@@ -180,6 +180,16 @@ impl GrantBody {
                 scheme.grant(entries).map_err(|error| Problem::invalid("grant", error.to_string()))
             }
         }
+    }
+}
+
+impl JsonSchema for GrantBody {
+    fn schema_name() -> Cow<'static, str> {
+        shape::WantedGrant::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        shape::WantedGrant::json_schema(generator)
     }
 }
 

@@ -31,6 +31,7 @@ mod newcomers;
 mod notices;
 mod problems;
 mod reach;
+mod reference;
 mod replace;
 mod reply;
 mod reported;

@@ -332,3 +332,28 @@ async fn a_parameter_that_a_route_does_not_know_is_refused_whatever_the_method()
         );
     }
 }
+
+#[tokio::test]
+async fn the_reference_shows_strangers_every_operation_under_the_policy_of_all_pages() {
+    let keyway = Keyway::start("airwallex").await;
+    let get = async |path: &str| send(keyway.public, "GET", path, &[], "").await;
+    let first = get("/docs/api").await.expect(200);
+    let sign_in = get("/sign-in").await.expect(200);
+    let policy = sign_in.header("content-security-policy");
+    assert!(policy.is_some() && first.header("content-security-policy") == policy);
+    let scheme = &keyway.app.platform.rules.scheme;
+    let document = openapi::public_document(scheme);
+    for (name, operation) in operations(&document) {
+        let id = text(operation, "operationId");
+        let group = operation["tags"][0].as_str().expect("a tag").to_ascii_lowercase();
+        let path = format!("/docs/api/{}", group.replace(' ', "-"));
+        assert!(first.text.contains(&format!("href=\"{path}#{id}\"")), "{name}");
+        let page = get(&path).await.expect(200);
+        assert_eq!(page.header("content-security-policy"), policy, "{path}");
+        assert!(page.text.contains(&format!("id=\"{id}\"")), "{name} is not at {path}");
+        for status in operation["responses"].as_object().expect("answers").keys() {
+            assert!(page.text.contains(status.as_str()), "{name}: {status}");
+        }
+    }
+    get("/docs/api/nothing").await.expect(404);
+}

@@ -94,7 +94,9 @@ fn form(more: &Value, required: &[&str]) -> Vec<(&'static str, Value)> {
 }
 
 fn token_field() -> Value {
-    json!({ "type": "string", "minLength": 1, "examples": [SHOWN_ONCE] })
+    json!({
+        "type": "string", "minLength": 1, "examples": [SHOWN_ONCE], "description": "The token.",
+    })
 }
 
 fn oauth(
@@ -121,7 +123,9 @@ fn oauth(
 fn token() -> Operation {
     let body = form(
         &json!({
-            "grant_type": { "const": "client_credentials" },
+            "grant_type": {
+                "const": "client_credentials", "description": "The one grant that there is.",
+            },
             "scope": {
                 "type": "string",
                 "description": "Scopes with spaces between: no more than the client has. Without \
@@ -138,7 +142,7 @@ fn token() -> Operation {
                 "type": "string", "examples": ["(a token for some minutes)"],
                 "description": "What the client presents as Bearer.",
             },
-            "token_type": { "const": "Bearer" },
+            "token_type": { "const": "Bearer", "description": "How it is presented." },
             "expires_in": { "type": "integer", "examples": [900], "description": "In seconds." },
             "scope": {
                 "type": "string", "examples": ["invoices:read"],

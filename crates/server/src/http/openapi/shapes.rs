@@ -112,6 +112,7 @@ shapes! {
     StepUpName = json_schema!({ "type": "string", "enum": ["password", "otp"] });
     /// A wanted grant: `"everything"`, a list of scopes, or resource → access.
     WantedGrant = json_schema!({
+        "description": "`\"everything\"`, a list of scopes, or resource → access.",
         "anyOf": [
             { "const": "everything" },
             { "type": "array", "items": { "type": "string", "pattern": "^[^:]+:[^:]+$" } },
@@ -230,6 +231,7 @@ shapes! {
     });
     /// A wanted grant of an operator token, in any of the forms of a grant.
     WantedTokenGrant = json_schema!({
+        "description": "`\"everything\"`, a list of scopes, or resource → access.",
         "anyOf": [{ "$ref": "#/components/schemas/WantedGrant" }],
         "examples": [["accounts:read", "events:read"]],
     });

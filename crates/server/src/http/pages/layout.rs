@@ -183,7 +183,10 @@ fn navigation(
                     (entry(Nav::Settings, icons::GEAR, "/settings/security".to_owned(), "Settings", None))
                 }
             }
-            div.foot { span { "Keyway " (env!("CARGO_PKG_VERSION")) " · self-hosted" } }
+            div.foot {
+                a href="/docs/api" { "API reference" }
+                span { "Keyway " (env!("CARGO_PKG_VERSION")) " · self-hosted" }
+            }
         }
     }
 }

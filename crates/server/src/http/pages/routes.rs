@@ -12,8 +12,8 @@ use keyway_domain::scheme::Act;
 use super::visit::Visit;
 use super::{
     Answer, acts, alerts, asked_in, audit, bulk, codes, edit, ends, incident, key, keys, mailbox,
-    me, new_key, newcomers, notices, replace, requests, reveal, security, settings, sign_in, team,
-    webhooks,
+    me, new_key, newcomers, notices, reference, replace, requests, reveal, security, settings,
+    sign_in, team, webhooks,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -96,6 +96,8 @@ fn door_pages() -> Vec<Page> {
         GET "/join/{token}" Anyone => newcomers::join_form;
         POST "/join/{token}" Anyone => newcomers::join;
         GET "/mailbox" Anyone => mailbox::page;
+        GET "/docs/api" Anyone => reference::overview;
+        GET "/docs/api/{group}" Anyone => reference::group;
         GET "/forgot" Anyone => newcomers::forgot_form;
         POST "/forgot" Anyone => newcomers::forgot;
         GET "/reset/{token}" Anyone => newcomers::reset_form;
@@ -225,7 +227,7 @@ pub(crate) enum Matched {
 }
 
 /// What placeholders are called.
-const PLACEHOLDERS: [&str; 9] = [
+const PLACEHOLDERS: [&str; 10] = [
     "environment",
     "credential",
     "reveal",
@@ -235,6 +237,7 @@ const PLACEHOLDERS: [&str; 9] = [
     "token",
     "endpoint",
     "delivery",
+    "group",
 ];
 
 /// Finds the page of a request. `HEAD` is served as `GET` is.
