@@ -49,6 +49,8 @@ impl Browser {
             address: Some([127, 0, 0, 1].into()),
             params: HashMap::new(),
             takes_away: false,
+            query: HashMap::new(),
+            made_under: None,
             request_id: "req_bench".to_owned(),
         };
         let reply = pages::serve(call).await;
