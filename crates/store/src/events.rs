@@ -5,7 +5,7 @@ use keyway_domain::event::{Author, Event, Proof};
 use keyway_domain::id::{AccountId, EventId};
 use keyway_domain::time::Time;
 use keyway_secret::RowSealer;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::audit;
 use crate::db::Tx;
@@ -219,7 +219,9 @@ fn show(row: &dyn Columns) -> Result<Event, DbError> {
             let known = serde_json::from_str::<StepUp>(text);
             event.step_up = Some(known.map_or(Proof::Unknown, Into::into));
         }
-        let change = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| text.into());
+        let change = |text: &str| {
+            serde_json::from_str(text).unwrap_or_else(|_| json!({ "unreadable": text }))
+        };
         (event.before, event.after) = (change(row.text(8)?), change(row.text(9)?));
         Ok(event)
     })
