@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::{HeaderMap, Uri};
 use keyway_guard::{Decision, Node, NodeError, Question, Verifier, ask, decision, unavailable};
+use keyway_secret::SecretText;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -33,10 +34,10 @@ use memory::Memory;
 const REMEMBERED: usize = 65_536;
 
 /// How to follow.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Following {
     nodes: Vec<Uri>,
-    token: Option<String>,
+    token: Option<SecretText>,
     remembered: usize,
 }
 
@@ -57,7 +58,7 @@ impl Following {
     /// is not on loopback).
     #[must_use]
     pub fn token(mut self, token: String) -> Self {
-        self.token = Some(token);
+        self.token = Some(SecretText::new(token));
         self
     }
 
@@ -112,7 +113,7 @@ impl Follower {
         for uri in &following.nodes {
             let node = Node::new(uri)?;
             nodes.push(match &following.token {
-                Some(token) => node.token(token)?,
+                Some(token) => node.token(token.reveal())?,
                 None => node,
             });
         }

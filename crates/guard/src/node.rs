@@ -76,6 +76,13 @@ pub enum NodeError {
     Odd(String),
 }
 
+impl From<serde_json::Error> for NodeError {
+    /// The place only: what the parser says of a value could repeat a secret.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Odd(format!("not as expected at line {}, column {}", error.line(), error.column()))
+    }
+}
+
 impl Node {
     /// The node one of whose listeners is there, such as `http://127.0.0.1:7411`. `https` is checked
     /// against the machine's certificates.

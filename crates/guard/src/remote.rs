@@ -50,10 +50,9 @@ pub async fn ask(
     question: Question<'_>,
     passport: bool,
 ) -> Result<AnswerBody, NodeError> {
-    let odd = |error: serde_json::Error| NodeError::Odd(error.to_string());
-    let body = serde_json::to_vec(&body(question, passport)).map_err(odd)?;
+    let body = serde_json::to_vec(&body(question, passport))?;
     let answer = node.call(Call::post("/v1/verify", body), ANSWER_BYTES_MAX, PATIENCE).await?;
-    serde_json::from_slice(&answer).map_err(odd)
+    Ok(serde_json::from_slice(&answer)?)
 }
 
 /// What an answer comes to.

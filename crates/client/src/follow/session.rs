@@ -186,8 +186,7 @@ fn log(told: Result<(), NodeError>) {
 }
 
 async fn post(node: &Node, asked: &Asked) -> Result<Told, NodeError> {
-    let odd = |error: serde_json::Error| NodeError::Odd(error.to_string());
-    let body = serde_json::to_vec(asked).map_err(odd)?;
+    let body = serde_json::to_vec(asked)?;
     let answer = node.call(Call::post(PATH, body), ANSWER_BYTES_MAX, PATIENCE).await?;
-    serde_json::from_slice(&answer).map_err(odd)
+    Ok(serde_json::from_slice(&answer)?)
 }

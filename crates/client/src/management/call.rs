@@ -53,7 +53,10 @@ impl Caller {
                 body: body.clone().unwrap_or_default(),
             };
             match self.node.call(called, ANSWER_BYTES_MAX, self.timeout).await {
-                Ok(answer) => return serde_json::from_slice(&answer).map_err(ManagementError::Odd),
+                Ok(answer) => {
+                    return serde_json::from_slice(&answer)
+                        .map_err(|error| NodeError::from(error).into());
+                }
                 Err(error) if tried < self.retries && may_be_asked_again(&error) => {
                     tracing::debug!(%error, path, "the call is sent again");
                 }

@@ -21,9 +21,6 @@ pub enum ManagementError {
     /// What was given can't be sent as JSON.
     #[error("what was given is not JSON: {0}")]
     NotJson(serde_json::Error),
-    /// The answer is not what this version knows.
-    #[error("the answer is not what this version of the client knows: {0}")]
-    Odd(serde_json::Error),
 }
 
 /// What the server says of a refusal (RFC 9457).
