@@ -95,6 +95,10 @@ kinds! {
     EndpointDisabled = "webhook.disabled", "An endpoint was switched off: it is gone, or nothing arrived there for days.";
     EndpointTested = "webhook.test", "Somebody asked for a message to try an endpoint with.";
     Replayed = "webhook.replayed", "Messages were sent to an endpoint again.";
+    ApprovalAsked = "approval.asked", "Somebody asked for what a second person has to approve.";
+    ApprovalGiven = "approval.approved", "A second person approved what somebody had asked for.";
+    ApprovalDeclined = "approval.declined", "A second person declined what somebody had asked for.";
+    ApprovalWithdrawn = "approval.withdrawn", "Somebody took back what they had asked for.";
     AlertTested = "alert.test", "Somebody tried how alerts arrive.";
 }
 

@@ -128,4 +128,6 @@ ids! {
     AlertId = "alrt_";
     /// An access token of OAuth2.
     TokenId = "tok_";
+    /// Something that waits for a second person.
+    ApprovalId = "apr_";
 }

@@ -7,6 +7,7 @@
 
 pub mod actor;
 pub mod alert;
+pub mod approval;
 pub mod canonical;
 pub mod credential;
 pub mod due;

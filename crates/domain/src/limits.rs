@@ -74,6 +74,12 @@ pub const MEMBERS_PER_ACCOUNT_MAX: u64 = 500;
 pub const INVITATION_MS: i64 = 7 * 24 * 3_600_000;
 /// A link to set a new password is good for so long.
 pub const RESET_MS: i64 = 3_600_000;
+/// What was asked for waits so long for a second person; what was approved, for who asked.
+pub const APPROVAL_MS: i64 = 7 * 24 * 3_600_000;
+/// Things of an account that may wait for a second person at once.
+pub const APPROVALS_OPEN_MAX: u64 = 100;
+/// Characters of why something was declined.
+pub const WHY_CHARS_MAX: usize = 500;
 /// A new secret can be looked at again for so long, in the browser it was made with.
 pub const REVEAL_MS: i64 = 10 * 60_000;
 /// Places that usage remembers of each secret; the ones longest unseen are forgotten first.

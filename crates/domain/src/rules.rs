@@ -19,6 +19,8 @@ pub struct Rules {
     pub lifetime_days_max: Option<i64>,
     /// Whether a credential that can move money has a list of addresses.
     pub addresses_for_money: bool,
+    /// Whether somebody else has to approve what gives out more that moves money.
+    pub second_person: bool,
 }
 
 /// A rule, by its name.
@@ -32,6 +34,8 @@ pub enum Rule {
     Lifetime,
     /// Addresses for what moves money.
     AddressesForMoney,
+    /// A second person for what moves money.
+    SecondPerson,
 }
 
 impl Rule {
@@ -42,6 +46,7 @@ impl Rule {
             Self::Overlap => "Longest rotation window",
             Self::Lifetime => "Longest lifetime",
             Self::AddressesForMoney => "Allowed addresses for what moves money",
+            Self::SecondPerson => "A second person for what moves money",
         }
     }
 }
@@ -124,6 +129,17 @@ impl Standing {
     /// Who asks for addresses where money moves, if anybody does.
     pub fn addresses_for_money(&self) -> Option<SetBy> {
         either(self.platform.addresses_for_money, self.own.addresses_for_money)
+    }
+
+    /// Who asks for a second person where money moves, if anybody does.
+    pub fn second_person(&self) -> Option<SetBy> {
+        either(self.platform.second_person, self.own.second_person)
+    }
+
+    /// What is done is not done before somebody else has approved it.
+    pub fn wants_second_person(set_by: SetBy) -> Broken {
+        let wants = "somebody else has to approve this before it is done".to_owned();
+        Broken { rule: Rule::SecondPerson, set_by, wants }
     }
 
     /// Whether two secrets may be accepted for so long.

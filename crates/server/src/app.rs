@@ -303,6 +303,7 @@ impl App {
             address: None,
             client: None,
             reason: None,
+            second: None,
             keys: Arc::clone(&self.keys),
             realm: Arc::clone(&self.platform),
             order: self.order.clone(),

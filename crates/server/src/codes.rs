@@ -77,7 +77,9 @@ codes! {
         NotReadable = "not_readable", 409, "This credential can't be shown again.", "Rotate or regenerate it to get a new secret.";
         Outdated = "outdated", 409, "What a page of the dashboard showed is no longer so.", "Open the page again.";
         OverlapRunning = "overlap_running", 409, "The previous secret is still accepted.", "Finish or roll back that rotation first, or rotate with `overlap: 0s`.";
+        SecondPersonNeeded = "second_person_needed", 409, "A rule wants that a second person approves this first.", "Ask for it in the dashboard, where another member approves it.";
         TooLate = "too_late", 409, "The scheme does not keep the previous secret so long.", "Choose an instant up to the one that `detail` names.";
+        TooManyApprovals = "too_many_approvals", 409, "As many things of the account wait for a second person as may.", "Let somebody decide on them, or take some back.";
         TooManyCredentials = "too_many_credentials", 409, "The account has as many live credentials as it may.", "Delete those that nothing uses.";
         TooManyEndpoints = "too_many_endpoints", 409, "The account has as many endpoints as it may.", "Remove one first.";
         TooManyMembers = "too_many_members", 409, "The account has as many people as it may.", "Remove somebody, or withdraw an invitation.";

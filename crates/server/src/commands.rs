@@ -3,6 +3,7 @@
 
 pub mod access_tokens;
 pub mod accounts;
+pub mod approvals;
 pub mod credentials;
 pub mod endpoints;
 pub mod imports;
@@ -60,6 +61,12 @@ pub enum Error {
     /// It can't be done to this person, or by this one.
     #[error(transparent)]
     Member(#[from] MemberRefusal),
+    /// What was asked for can't be decided so.
+    #[error(transparent)]
+    Undecidable(#[from] keyway_domain::approval::Undecidable),
+    /// A rule wants a second person's approval first.
+    #[error("{0}; ask for it in the dashboard")]
+    SecondPerson(String),
     /// This actor may not.
     #[error(transparent)]
     NotPermitted(#[from] NotPermitted),
@@ -91,12 +98,23 @@ pub struct Moment {
     pub client: Option<String>,
     /// Why they do it, in a word, if they said so.
     pub reason: Option<&'static str>,
+    /// The second person, where one has approved it.
+    pub second: Option<Second>,
     /// The keys in use.
     pub keys: Arc<Keyring>,
     /// The realm of what he acts on.
     pub realm: Arc<Realm>,
     /// The order of events within a millisecond.
     pub order: Order,
+}
+
+/// The other of the two who are behind an act that needed a second person.
+#[derive(Debug, Clone)]
+pub enum Second {
+    /// Who approved what the actor had asked for.
+    ApprovedBy(String),
+    /// Who asked for what the actor approves.
+    AskedBy(String),
 }
 
 /// Counts the events of this process, so that those of one millisecond are told in their order.
@@ -146,6 +164,13 @@ impl Moment {
     fn event(&self, account: AccountId, subject: String, mut happened: Happened) -> Event {
         if let (Some(reason), Some(after)) = (self.reason, happened.after.as_object_mut()) {
             after.insert("reason".to_owned(), reason.into());
+        }
+        if let (Some(second), Some(after)) = (&self.second, happened.after.as_object_mut()) {
+            let (name, who) = match second {
+                Second::ApprovedBy(who) => ("approved_by", who),
+                Second::AskedBy(who) => ("asked_by", who),
+            };
+            after.insert(name.to_owned(), who.as_str().into());
         }
         Event {
             id: EventId::ordered(self.now, self.order.next(), &mut OsEntropy),

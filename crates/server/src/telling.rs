@@ -11,7 +11,7 @@ use keyway_domain::actor::Actor;
 use keyway_domain::credential::Credential;
 use keyway_domain::endpoint::{Endpoint, State};
 use keyway_domain::event::{Author, Event, Kind};
-use keyway_domain::id::{CredentialId, DeliveryId, MemberId};
+use keyway_domain::id::{ApprovalId, CredentialId, DeliveryId, MemberId};
 use keyway_domain::limits::LETTER_TRIED_MS;
 use keyway_domain::member::Member;
 use keyway_domain::scheme::{Notice, Scheme};
@@ -20,13 +20,16 @@ use keyway_secret::OsEntropy;
 use keyway_store::accounts::{Account, OPERATOR};
 use keyway_store::deliveries::{self, Delivery};
 use keyway_store::events::Untold;
-use keyway_store::{DbError, Tx, accounts, credentials, endpoints, events, members, messages};
+use keyway_store::{
+    DbError, Tx, accounts, approvals, credentials, endpoints, events, members, messages,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::alerts::Settings;
 use crate::app::App;
 use crate::commands::Moment;
+use crate::commands::approvals::Asked;
 use crate::commands::notices::Choice;
 use crate::commands::revoke_all::TOGETHER;
 use crate::mail;
@@ -176,6 +179,7 @@ impl<'t> Errand<'t> {
         let url = match &credential {
             Some(of) => format!("{base}/{}/keys/{}", of.environment.as_str(), of.id),
             None if is_personal(kind) => format!("{base}/you"),
+            None if is_approval(kind) => format!("{base}/approvals/{}", event.subject),
             None => format!("{base}/audit"),
         };
         let about = About {
@@ -242,6 +246,9 @@ impl<'t> Errand<'t> {
             let found = members::find(tx, seals, account, id)?;
             return Ok(found.filter(|member| member.removed_at.is_none()).into_iter().collect());
         }
+        if is_approval(self.kind) {
+            return self.deciders(tx);
+        }
         let choice = Choice::of(tx, account)?;
         let roles = self.notice().map(|notice| choice.roles(notice)).unwrap_or_default();
         let all = members::list(tx, seals, account)?;
@@ -252,6 +259,21 @@ impl<'t> Errand<'t> {
             _ => roles.contains(&member.role),
         };
         Ok(all.into_iter().filter(wanted).collect())
+    }
+
+    /// Who may decide on what was asked for; or who asked, once somebody has.
+    fn deciders(&self, tx: &mut Tx<'_>) -> Result<Vec<Member>, DbError> {
+        let (seals, scheme) = (&self.moment.realm.rules.seals, self.scheme());
+        let Some(id) = ApprovalId::parse(&self.event.subject) else { return Ok(Vec::new()) };
+        let found = approvals::find(tx, seals, self.account.id, id)?;
+        let asked = found.and_then(|approval| Some((Asked::of(&approval)?, approval.asked_by)));
+        let Some((asked, by)) = asked else { return Ok(Vec::new()) };
+        let wanted = |member: &Member| match self.kind {
+            Kind::ApprovalAsked => member.id != by && asked.may(scheme, member.role),
+            Kind::ApprovalGiven | Kind::ApprovalDeclined => member.id == by,
+            _ => false,
+        };
+        Ok(members::list(tx, seals, self.account.id)?.into_iter().filter(wanted).collect())
     }
 
     fn notice(&self) -> Option<&Notice> {
@@ -414,6 +436,11 @@ fn is_personal(kind: Kind) -> bool {
             | Kind::ProofsExhausted
             | Kind::MemberRoleChanged
     )
+}
+
+/// What concerns those who decide on an approval, and who asked for it.
+fn is_approval(kind: Kind) -> bool {
+    kind.as_str().starts_with("approval.")
 }
 
 /// Looks how telling goes, for the metrics.

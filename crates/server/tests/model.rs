@@ -93,6 +93,7 @@ impl House {
             address: None,
             client: None,
             reason: None,
+            second: None,
             keys: Arc::clone(&self.app.keys),
             realm: Arc::clone(&self.app.platform),
             order: self.app.order.clone(),

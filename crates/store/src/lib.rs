@@ -7,6 +7,7 @@
 pub mod account_settings;
 pub mod accounts;
 pub mod alerts;
+pub mod approvals;
 pub mod audit;
 pub mod changes;
 pub mod credentials;

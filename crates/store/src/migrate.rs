@@ -21,10 +21,12 @@ const MIGRATIONS: &[(&str, i64)] = &[
     // To a version that does not know of it, the seal of a credential whose list only reports does
     // not fit: it refuses that one, and accepts nothing that it should not.
     (include_str!("../migrations/0008_address_reports.sql"), 7),
+    // A version that does not know of second persons would wait for none.
+    (include_str!("../migrations/0009_approvals.sql"), 9),
 ];
 
 /// The newest schema this build knows.
-pub const SCHEMA_VERSION: i64 = 8;
+pub const SCHEMA_VERSION: i64 = 9;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS keyway_schema (
     version INTEGER PRIMARY KEY, applied INTEGER NOT NULL

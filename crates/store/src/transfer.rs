@@ -64,6 +64,7 @@ pub const TABLES: &[&str] = &[
     "usage_networks",
     "usage_learning",
     "alerts",
+    "approvals",
 ];
 
 /// Tables that are not: a migration fills them, or they are about processes.

@@ -74,6 +74,9 @@ fn explain_rules(rules: &Rules, line: &mut dyn FnMut(String)) {
     if rules.addresses_for_money {
         line("What can move money needs allowed addresses.".to_owned());
     }
+    if rules.second_person {
+        line("A second person approves what gives out more that moves money.".to_owned());
+    }
 }
 
 fn explain_kind(kind: &Kind, scheme: &Scheme, line: &mut dyn FnMut(String)) {

@@ -49,6 +49,7 @@ pub(super) struct SecurityRules {
     pub(super) overlap_max: Option<Spanned<String>>,
     pub(super) lifetime_days_max: Option<Spanned<i64>>,
     pub(super) addresses_for_money: bool,
+    pub(super) second_person: bool,
 }
 
 /// How messages to endpoints are signed beside the standard way.

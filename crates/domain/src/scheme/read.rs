@@ -119,6 +119,7 @@ fn security_rules(declared: file::SecurityRules) -> Checked<Rules> {
         overlap_ms_max: declared.overlap_max.as_ref().map(duration).transpose()?,
         lifetime_days_max: declared.lifetime_days_max.map(Spanned::into_inner),
         addresses_for_money: declared.addresses_for_money,
+        second_person: declared.second_person,
     })
 }
 

@@ -115,6 +115,7 @@ pub(super) fn create_one(
     };
     credential.set_addresses(new.addresses, new.address_mode);
     super::rules::check_new(tx, moment, kind, &credential)?;
+    super::rules::check_second(tx, moment, None, &credential)?;
     credentials::insert(tx, rules, &credential).map_err(|error| single_taken(error, kind))?;
     let after = json!({
         "kind": credential.kind,
@@ -180,6 +181,7 @@ pub fn rotate(
     let overlap_ms = checked_overlap(rule, overlap_ms)?;
     let (next, shown) = next_secret(moment, kind, &credential);
     let changed = credential.rotate(&permit, next, overlap_ms, moment.now)?;
+    super::rules::check_second(tx, moment, None, &changed.0)?;
     Ok((save(tx, moment, changed)?, shown))
 }
 
@@ -195,6 +197,7 @@ pub fn regenerate(
     let permit = moment.permit(kind, Act::Regenerate)?;
     let (next, shown) = next_secret(moment, kind, &credential);
     let changed = credential.rotate(&permit, next, 0, moment.now)?;
+    super::rules::check_second(tx, moment, None, &changed.0)?;
     Ok((save(tx, moment, changed)?, shown))
 }
 
@@ -264,11 +267,14 @@ pub fn change(
             if let Some(grant) = edit.grant {
                 edit.grant = Some(checked_grant(kind, Some(grant), scheme.resource_names())?);
             }
-            if edit.addresses.is_some() || edit.address_mode.is_some() {
-                usage::forget_reports(tx, id)?;
-            }
+            let is_relisted = edit.addresses.is_some() || edit.address_mode.is_some();
+            let before = credential.clone();
             let changed = credential.edit(&permit, edit, scheme, now)?;
             super::rules::check_access(tx, moment, &changed.0)?;
+            super::rules::check_second(tx, moment, Some(&before), &changed.0)?;
+            if is_relisted {
+                usage::forget_reports(tx, id)?;
+            }
             Ok(changed)
         }
         Change::Expire(at) => {

@@ -1,5 +1,6 @@
 //! Security rules: what an account sets for itself, and what holds for what is done in it.
 
+use keyway_domain::actor::Actor;
 use keyway_domain::credential::Credential;
 use keyway_domain::event::{Happened, Kind as Fact};
 use keyway_domain::id::AccountId;
@@ -7,7 +8,7 @@ use keyway_domain::limits;
 use keyway_domain::rules::{Broken, Rules, Standing};
 use keyway_domain::scheme::{Act, Expiry, Kind, Overlap, Scheme};
 use keyway_domain::time::say_duration;
-use keyway_store::{DbError, Tx, account_settings, accounts};
+use keyway_store::{DbError, Tx, account_settings, accounts, members};
 use serde_json::json;
 
 use super::{Error, Moment};
@@ -115,6 +116,56 @@ pub(super) fn check_overlap(
     rules.check_overlap(ms).map_err(|why| broken(moment, "until", &why))
 }
 
+/// Whether a member may do this alone: what gives out more that moves money waits for a second
+/// person, where a rule wants one. `before` is what an edit starts from; without it there is a new
+/// secret. What the platform itself does, its own people have decided.
+pub(super) fn check_second(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    before: Option<&Credential>,
+    after: &Credential,
+) -> Result<(), Error> {
+    let scheme = &moment.realm.rules.scheme;
+    let is_live = after.environment == keyway_domain::Environment::Live;
+    let gives_more = before.is_none_or(|before| widens(before, after));
+    if is_live && gives_more && moves_money(after.grant, scheme) {
+        return second_person(tx, moment, after.account);
+    }
+    Ok(())
+}
+
+fn second_person(tx: &mut Tx<'_>, moment: &Moment, account: AccountId) -> Result<(), Error> {
+    let is_alone = matches!(moment.actor, Actor::Member { .. }) && moment.second.is_none();
+    match here(tx, moment, account)?.second_person().filter(|_| is_alone) {
+        Some(set_by) => {
+            let wanted = Standing::wants_second_person(set_by);
+            Err(Error::SecondPerson(wanted.say(&moment.realm.rules.scheme.title)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether an edit lets something pass that was refused before.
+fn widens(before: &Credential, after: &Credential) -> bool {
+    let (was, is) = (before.enforced_addresses(), after.enforced_addresses());
+    let is_in = |range: &ipnet::IpNet| was.iter().any(|wider| wider.contains(range));
+    let from_more = !was.is_empty() && (is.is_empty() || !is.iter().all(is_in));
+    !before.grant.covers(after.grant) || from_more
+}
+
+/// A rule that nobody could ever switch off again would lock its account.
+fn check_others(tx: &mut Tx<'_>, moment: &Moment, account: AccountId) -> Result<(), Error> {
+    let rules = &moment.realm.rules;
+    let people = members::list(tx, &rules.seals, account)?;
+    let settlers = people.iter().filter(|m| rules.scheme.people.settings.contains(&m.role));
+    if settlers.count() < 2 {
+        let message =
+            "nobody else here could approve anything; invite another owner or admin first";
+        return Err(Error::invalid("second_person", message));
+    }
+    Ok(())
+}
+
 /// Sets an account's own rules; nothing is recorded where they are so already.
 pub fn set(tx: &mut Tx<'_>, moment: &Moment, account: AccountId, own: Rules) -> Result<(), Error> {
     accounts::lock(tx, account)?.ok_or(Error::NotFound("account"))?;
@@ -123,6 +174,13 @@ pub fn set(tx: &mut Tx<'_>, moment: &Moment, account: AccountId, own: Rules) -> 
         return Ok(());
     }
     checked(&moment.realm.rules.scheme, own)?;
+    if own.second_person && !before.own.second_person {
+        check_others(tx, moment, account)?;
+    }
+    // Else whoever may change the rules would need no second person for anything.
+    if before.own.second_person && !own.second_person {
+        second_person(tx, moment, account)?;
+    }
     account_settings::save(tx, account, SETTING, &json!(own).to_string())?;
     let happened = Happened::new(Fact::SettingsChanged, said(&before.own), said(&own));
     Ok(moment.record(tx, account, account.to_string(), happened)?)
@@ -163,5 +221,6 @@ fn said(rules: &Rules) -> serde_json::Value {
         "overlap_max": rules.overlap_ms_max.map(say_duration),
         "lifetime_days_max": rules.lifetime_days_max,
         "addresses_for_money": rules.addresses_for_money,
+        "second_person": rules.second_person,
     })
 }

@@ -93,6 +93,7 @@ impl Call {
             address: self.address.map(|address| address.to_canonical().to_string()),
             client: crate::usage::client(&self.headers),
             reason: None,
+            second: None,
             keys: std::sync::Arc::clone(&self.app.keys),
             realm: std::sync::Arc::clone(realm),
             order: self.app.order.clone(),

@@ -1,6 +1,7 @@
 //! Handlers: unpack, one command or one read, pack.
 
 pub mod accounts;
+pub mod approvals;
 pub mod audit;
 pub mod credentials;
 pub mod deliveries;

@@ -5,6 +5,7 @@
 
 mod acts;
 mod alerts;
+mod approvals;
 mod asked_in;
 mod assets;
 mod audit;

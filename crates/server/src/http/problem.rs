@@ -100,6 +100,8 @@ impl From<Error> for Problem {
             Error::NotFound(what) => Self::not_found(what),
             Error::Invalid { field, message } => Self::invalid(field, message),
             Error::Conflict { code, message } => Self::new(code, message),
+            Error::SecondPerson(_) => Self::new(Code::SecondPersonNeeded, detail),
+            Error::Undecidable(_) => Self::new(Code::Outdated, detail),
             Error::Refused(refusal) => {
                 let code = match refusal {
                     Refusal::Revoked => Code::CredentialRevoked,

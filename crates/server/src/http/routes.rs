@@ -14,7 +14,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::admit::Caller;
 use super::api::view::{Account, Credential, Page};
 use super::api::{
-    Changed, accounts, credentials, events, imports, members, requests, revoke_all, scheme, usage,
+    Changed, accounts, approvals, credentials, events, imports, members, requests, revoke_all,
+    scheme, usage,
 };
 use super::problem::Problem;
 use super::{Call, Reply};
@@ -303,6 +304,13 @@ fn member_routes() -> Vec<Route> {
     use members::{ChangeRole, Invite, Remove};
     const MEMBERS: &str = "/v1/accounts/{account}/members";
     vec![
+        get::<Page<approvals::Asking>>(
+            "/v1/accounts/{account}/approvals",
+            "listApprovals",
+            "members",
+            "What waits for a second person, and what became of it; the newest 100.",
+            handler!(approvals::list),
+        ),
         get::<Page<members::Person>>(
             MEMBERS,
             "listMembers",

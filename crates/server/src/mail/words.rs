@@ -288,6 +288,9 @@ fn of_account(kind: Kind, event: &Event, account: &str) -> Option<(String, Strin
                 ),
             )
         }
+        Kind::ApprovalAsked | Kind::ApprovalGiven | Kind::ApprovalDeclined => {
+            Some(of_approval(kind, event, account))
+        }
         Kind::AccountSuspended => said(
             "Account suspended",
             format!("{account} is suspended: all its credentials are refused."),
@@ -297,6 +300,32 @@ fn of_account(kind: Kind, event: &Event, account: &str) -> Option<(String, Strin
             format!("{account} is let in again: its credentials are accepted."),
         ),
         _ => None,
+    }
+}
+
+fn of_approval(kind: Kind, event: &Event, account: &str) -> (String, String) {
+    let asked = event.after["asked"].as_str().unwrap_or("something");
+    let until = instant(&event.after["until"]).unwrap_or_default();
+    match kind {
+        Kind::ApprovalAsked => (
+            format!("{asked}: your approval is asked for"),
+            format!(
+                "Somebody in {account} asks: {asked}. It is not done before a second person has \
+                 approved it, until {until}."
+            ),
+        ),
+        Kind::ApprovalGiven => (
+            format!("{asked}: approved"),
+            format!(
+                "What you asked for in {account} was approved: {asked}. If a new secret comes of \
+                 it, take it until {until}."
+            ),
+        ),
+        _ => {
+            let why = event.after["why"].as_str().unwrap_or("no reason was given");
+            let long = format!("What you asked for in {account} was declined: {asked}. Why: {why}");
+            (format!("{asked}: declined"), long)
+        }
     }
 }
 

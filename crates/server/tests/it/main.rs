@@ -6,6 +6,7 @@ mod address_mode;
 mod airwallex;
 mod alerts;
 mod api;
+mod approvals;
 mod audit;
 mod bad_input;
 mod browser;

@@ -26,6 +26,7 @@ fn nowhere() -> BTreeMap<&'static str, String> {
         ("{token}", "nowhere".to_owned()),
         ("{endpoint}", id("ep")),
         ("{delivery}", id("dlv")),
+        ("{approval}", id("apr")),
     ])
 }
 

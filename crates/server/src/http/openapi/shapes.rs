@@ -69,6 +69,8 @@ shapes! {
     EventId = schema(id(id::EventId::PREFIX));
     /// A person's id.
     MemberId = schema(id(id::MemberId::PREFIX));
+    /// The id of what waits for a second person.
+    ApprovalId = schema(id(id::ApprovalId::PREFIX));
     /// An invitation's id.
     LinkId = schema(id(id::LinkId::PREFIX));
     /// An endpoint's id.

@@ -15,6 +15,7 @@ use super::step_up::{Asked, Next, again, asked};
 use super::ui;
 use super::visit::Visit;
 use super::{Answer, icons, layout};
+use crate::commands::approvals::{self, Done, What};
 use crate::commands::credentials::{self as commands, Change};
 use crate::http::Reply;
 
@@ -262,19 +263,24 @@ async fn rotation(case: &Case<'_>) -> Result<Reply, Trouble> {
     let wanted = case.loaded.wanted(case.kind, Act::Rotate);
     case.visit
         .act(Some(wanted), move |tx, moment| {
-            let account = signed.account.id;
-            let (made, secret) = commands::rotate(tx, moment, account, id, overlap_ms)?;
-            let note = match made.retiring(moment.now) {
-                Some((previous, until)) => format!(
-                    "The previous secret …{} works until {}.",
-                    ui::last_four(&previous.hint),
-                    until.to_minute_text()
-                ),
-                None => "The previous secret is refused from now on.".to_owned(),
-            };
-            Ok(Next::to(show(tx, moment, &signed, &made, &secret, &note)?))
+            let what = What::Rotate { id, overlap_ms };
+            let done = approvals::go(tx, moment, signed.account.id, what)?;
+            Ok(Next::to(show(tx, moment, &signed, &done, &said_of_previous(&done, moment.now))?))
         })
         .await
+}
+
+/// What becomes of the previous secret, on the page of the new one.
+pub(super) fn said_of_previous(done: &Done, now: Time) -> String {
+    let Done::Made(made, _) = done else { return String::new() };
+    match made.retiring(now) {
+        Some((previous, until)) => format!(
+            "The previous secret …{} works until {}.",
+            ui::last_four(&previous.hint),
+            until.to_minute_text()
+        ),
+        None => "The previous secret is refused from now on.".to_owned(),
+    }
 }
 
 fn regenerate_view(case: &Case, problems: &Problems) -> Markup {
@@ -301,9 +307,8 @@ async fn regeneration(case: &Case<'_>) -> Result<Reply, Trouble> {
     let wanted = case.loaded.wanted(case.kind, Act::Regenerate);
     case.visit
         .act(Some(wanted), move |tx, moment| {
-            let (made, secret) = commands::regenerate(tx, moment, signed.account.id, id)?;
-            let note = "The previous secret is refused from now on.";
-            Ok(Next::to(show(tx, moment, &signed, &made, &secret, note)?))
+            let done = approvals::go(tx, moment, signed.account.id, What::Regenerate { id })?;
+            Ok(Next::to(show(tx, moment, &signed, &done, &said_of_previous(&done, moment.now))?))
         })
         .await
 }

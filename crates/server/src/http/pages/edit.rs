@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use ipnet::IpNet;
-use keyway_domain::credential::AddressMode;
+use keyway_domain::credential::{AddressMode, Credential};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::MemberId;
 use keyway_domain::lifecycle::Edit;
@@ -24,8 +24,9 @@ use super::ui::{self, Field};
 use super::visit::Visit;
 use super::{Answer, grants, icons, layout, reported};
 use crate::codes::Code;
+use crate::commands::approvals::{self, Done, What, grant_text};
 use crate::commands::credentials::{self as commands, Change};
-use crate::commands::team;
+use crate::commands::{Error, team};
 use crate::http::Reply;
 
 /// What a form of a change needs.
@@ -81,12 +82,30 @@ impl<'s> Case<'s> {
         self.visit
             .act(Some(wanted), move |tx, moment| {
                 let changed = commands::change(tx, moment, account, id, change.clone())?;
-                if changed.version > version + 1 {
-                    let message =
-                        "somebody changed it at the same moment; open the form again".to_owned();
-                    return Err(crate::commands::Error::Conflict { code: Code::Outdated, message });
-                }
+                check_alone(&changed, version)?;
                 Ok(Next::to(to.clone()))
+            })
+            .await
+    }
+
+    /// Changes the access, or asks for it where that needs a second person.
+    async fn edit(&self, edit: Edit) -> Result<Reply, Trouble> {
+        let (account, version) = (self.visit.signed()?.account.id, self.loaded.credential.version);
+        let what = What::Edit {
+            id: self.loaded.credential.id,
+            grant: grant_text(&self.visit.moment(), edit.grant),
+            addresses: edit.addresses,
+            mode: edit.address_mode.map(|mode| mode.as_str().to_owned()),
+        };
+        let to = format!("{}?done=edited", self.loaded.path());
+        let wanted = self.loaded.wanted(self.kind, self.act);
+        self.visit
+            .act(Some(wanted), move |tx, moment| {
+                let done = approvals::go(tx, moment, account, what.clone())?;
+                if let Done::Changed(changed) = &done {
+                    check_alone(changed, version)?;
+                }
+                Ok(Next::to(done.leads_to(&to)))
             })
             .await
     }
@@ -118,6 +137,15 @@ impl<'s> Case<'s> {
         };
         self.page(title, &dialog.show(self.visit, problems))
     }
+}
+
+/// Refuses a change on top of another that the form did not know of.
+fn check_alone(changed: &Credential, version: i64) -> Result<(), Error> {
+    if changed.version > version + 1 {
+        let message = "somebody changed it at the same moment; open the form again".to_owned();
+        return Err(Error::Conflict { code: Code::Outdated, message });
+    }
+    Ok(())
 }
 
 macro_rules! form_pages {
@@ -258,7 +286,7 @@ async fn edit(case: &Case<'_>) -> Result<Reply, Trouble> {
     case.is_fresh()?;
     // Nothing narrows in silence: what it would have refused is seen first.
     taken.is_agreed(case.visit)?;
-    case.change(Change::Edit(edit), "edited").await
+    case.edit(edit).await
 }
 
 fn rename_view(case: &Case, problems: &Problems) -> Markup {

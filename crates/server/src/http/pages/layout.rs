@@ -22,6 +22,8 @@ pub(crate) enum Nav {
     Incident,
     /// The log of requests.
     Requests,
+    /// What waits for a second person.
+    Approvals,
     /// The audit log.
     Audit,
     /// The people.
@@ -168,6 +170,9 @@ fn navigation(
                 ul {
                     (entry(Nav::Alerts, icons::BELL, "/settings/alerts".to_owned(), "Alerts", None))
                     (entry(Nav::Requests, icons::PULSE, "/requests".to_owned(), "Requests", None))
+                    @if visit.standing().second_person().is_some() {
+                        (entry(Nav::Approvals, icons::CHECK, "/approvals".to_owned(), "Approvals", None))
+                    }
                     @if may(&scheme.people.audit) {
                         (entry(Nav::Audit, icons::LIST, "/audit".to_owned(), "Audit log", None))
                     }

@@ -21,8 +21,7 @@ use super::step_up::{Asked, Next, Wanted, again, asked};
 use super::ui::{self, Field};
 use super::visit::{Signed, Visit};
 use super::{Answer, fields, grants, icons, layout};
-use crate::commands::credentials::{self as commands, NewCredential};
-use crate::commands::team;
+use crate::commands::approvals::{self, Done, What, grant_text};
 
 /// Everything the form shows.
 pub(crate) struct Form<'f> {
@@ -154,25 +153,23 @@ async fn create(
     form: &Form<'_>,
     scheme: &Scheme,
 ) -> Result<crate::http::Reply, Trouble> {
-    let new = NewCredential {
-        kind: form.kind.name.clone(),
-        environment: form.environment,
-        name: visit.fields.text("name").to_owned(),
-        grant: grants::chosen(&visit.fields, form.kind, scheme)?,
-        addresses: addresses(visit)?,
-        address_mode: address_mode(visit),
-        rate: None,
-        expires_at: expiry(visit, form.kind)?,
-    };
     let signed = visit.signed()?.clone();
     let owner = MemberId::parse(visit.fields.text("owner")).unwrap_or(signed.member.id);
+    let what = What::Create {
+        kind: form.kind.name.clone(),
+        environment: form.environment.as_str().to_owned(),
+        name: visit.fields.text("name").to_owned(),
+        grant: grant_text(&visit.moment(), grants::chosen(&visit.fields, form.kind, scheme)?),
+        addresses: addresses(visit)?,
+        mode: address_mode(visit).as_str().to_owned(),
+        expires_at: expiry(visit, form.kind)?,
+        owner,
+    };
     let wanted = create_wanted(form.kind, form.environment);
     visit
         .act(Some(wanted), move |tx, moment| {
-            let (credential, secret) =
-                commands::create(tx, moment, signed.account.id, new.clone())?;
-            team::give_care(tx, moment, signed.account.id, credential.id, owner)?;
-            Ok(Next::to(show(tx, moment, &signed, &credential, &secret, "")?))
+            let done = approvals::go(tx, moment, signed.account.id, what.clone())?;
+            Ok(Next::to(show(tx, moment, &signed, &done, "")?))
         })
         .await
         .inspect(|_| forget_roster(visit))
@@ -185,15 +182,15 @@ pub(crate) fn forget_roster(visit: &Visit) {
     }
 }
 
-/// Keeps a new secret for its page; where that is.
+/// Keeps a new secret for its page; where that is, or where it is waited for.
 pub(crate) fn show(
     tx: &mut Tx<'_>,
     moment: &crate::commands::Moment,
     signed: &Signed,
-    credential: &Credential,
-    secret: &commands::Shown,
+    done: &Done,
     note: &str,
 ) -> Result<String, crate::commands::Error> {
+    let Done::Made(credential, secret) = done else { return Ok(done.leads_to("/")) };
     let to = format!("/{}/keys/{}", credential.environment.as_str(), credential.id);
     let items = vec![Item::new(credential, secret, moment)];
     let shown = Shown { items, to, note: note.to_owned() };
@@ -400,18 +397,18 @@ async fn attempt_duplicate(
     scheme: &Scheme,
 ) -> Result<crate::http::Reply, Trouble> {
     let grant = grants::chosen(&visit.fields, form.kind, scheme)?;
-    let name = visit.fields.text("name").to_owned();
     let signed = visit.signed()?.clone();
-    let owner = MemberId::parse(visit.fields.text("owner")).unwrap_or(signed.member.id);
-    let id = loaded.credential.id;
+    let what = What::Duplicate {
+        id: loaded.credential.id,
+        name: visit.fields.text("name").to_owned(),
+        grant: grant_text(&visit.moment(), grant),
+        owner: MemberId::parse(visit.fields.text("owner")).unwrap_or(signed.member.id),
+    };
     let wanted = loaded.wanted(form.kind, Act::Duplicate);
     visit
         .act(Some(wanted), move |tx, moment| {
-            let account = signed.account.id;
-            let (made, secret) =
-                commands::duplicate(tx, moment, account, id, Some(name.clone()), grant)?;
-            team::give_care(tx, moment, account, made.id, owner)?;
-            Ok(Next::to(show(tx, moment, &signed, &made, &secret, "")?))
+            let done = approvals::go(tx, moment, signed.account.id, what.clone())?;
+            Ok(Next::to(show(tx, moment, &signed, &done, "")?))
         })
         .await
         .inspect(|_| forget_roster(visit))

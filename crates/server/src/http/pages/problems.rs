@@ -178,7 +178,11 @@ impl From<Error> for Trouble {
                 let field = if field == "expires_at" { "expires" } else { field };
                 Self::Form(Problems::field(field, ui::sentence_text(message)))
             }
-            Error::Conflict { .. } | Error::Refused(_) | Error::Member(_) => {
+            Error::Conflict { .. }
+            | Error::Refused(_)
+            | Error::Member(_)
+            | Error::Undecidable(_)
+            | Error::SecondPerson(_) => {
                 Self::Form(Problems::one(StatusCode::CONFLICT, "", said(&error)))
             }
             Error::NotPermitted(NotPermitted::StepUp { .. }) => {

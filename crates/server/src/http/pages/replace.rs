@@ -4,7 +4,7 @@
 use http::StatusCode;
 use keyway_domain::credential::Status;
 use keyway_domain::scheme::{Act, Kind};
-use keyway_store::{DbError, credentials, owners, replacements, usage};
+use keyway_store::{DbError, credentials, usage};
 use maud::{Markup, html};
 
 use super::key::{self, Loaded};
@@ -14,7 +14,7 @@ use super::step_up::{Asked, Next, Wanted, asked};
 use super::ui::{self, Field};
 use super::visit::Visit;
 use super::{Answer, icons, layout, reply};
-use crate::commands::credentials::{self as commands, NewCredential};
+use crate::commands::approvals::{self, What};
 use crate::http::Reply;
 
 /// How far it has come.
@@ -86,25 +86,13 @@ async fn attempt(case: &Case<'_>) -> Result<Reply, Trouble> {
         let message = "The old one is revoked already: create a new one.";
         return Err(Problems::one(StatusCode::CONFLICT, "", message).into());
     }
-    let new = NewCredential {
-        kind: old.kind.clone(),
-        environment: old.environment,
-        name: case.visit.fields.text("name").to_owned(),
-        grant: Some(old.grant),
-        addresses: old.addresses.clone(),
-        address_mode: old.address_mode,
-        rate: old.rate,
-        expires_at: None,
-    };
     let signed = case.visit.signed()?.clone();
-    let (id, owner) = (old.id, case.old.owner.as_ref().map(|owner| owner.id));
+    let what = What::Replace { id: old.id, name: case.visit.fields.text("name").to_owned() };
     case.visit
         .act(Some(case.wanted.clone()), move |tx, moment| {
-            let (made, secret) = commands::create(tx, moment, signed.account.id, new.clone())?;
-            owners::set(tx, made.id, owner.unwrap_or(signed.member.id))?;
-            replacements::add(tx, id, made.id, moment.now)?;
+            let done = approvals::go(tx, moment, signed.account.id, what.clone())?;
             let note = "Put it in place, finish here, and go on with the rotation: the old one stays until you revoke it.";
-            let shown = show(tx, moment, &signed, &made, &secret, note)?;
+            let shown = show(tx, moment, &signed, &done, note)?;
             Ok(Next::to(shown))
         })
         .await

@@ -11,9 +11,9 @@ use keyway_domain::scheme::Act;
 
 use super::visit::Visit;
 use super::{
-    Answer, acts, alerts, asked_in, audit, bulk, codes, edit, ends, incident, key, keys, mailbox,
-    me, new_key, newcomers, notices, reference, replace, requests, reveal, security, settings,
-    sign_in, team, webhooks,
+    Answer, acts, alerts, approvals, asked_in, audit, bulk, codes, edit, ends, incident, key, keys,
+    mailbox, me, new_key, newcomers, notices, reference, replace, requests, reveal, security,
+    settings, sign_in, team, webhooks,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -161,6 +161,12 @@ fn account_pages() -> Vec<Page> {
         GET "/requests" Member => requests::page;
         GET "/requests.csv" Member => requests::csv;
         GET "/requests.jsonl" Member => requests::json_lines;
+        GET "/approvals" Member => approvals::list;
+        GET "/approvals/{approval}" Member => approvals::page;
+        POST "/approvals/{approval}/approve" Member => approvals::approve;
+        POST "/approvals/{approval}/decline" Member => approvals::decline;
+        POST "/approvals/{approval}/withdraw" Member => approvals::withdraw;
+        POST "/approvals/{approval}/take" Member => approvals::take;
         GET "/audit" Auditors => audit::page;
         GET "/audit/verify" Auditors => audit::verify;
         GET "/audit.csv" Auditors => audit::csv;
@@ -227,7 +233,7 @@ pub(crate) enum Matched {
 }
 
 /// What placeholders are called.
-const PLACEHOLDERS: [&str; 10] = [
+const PLACEHOLDERS: [&str; 11] = [
     "environment",
     "credential",
     "reveal",
@@ -238,6 +244,7 @@ const PLACEHOLDERS: [&str; 10] = [
     "endpoint",
     "delivery",
     "group",
+    "approval",
 ];
 
 /// Finds the page of a request. `HEAD` is served as `GET` is.

@@ -75,6 +75,10 @@ const KNOWN: &[(&str, &str, &str, Icon)] = &[
     ("webhook.disabled", "Webhook endpoint switched off", "warn", icons::HOOK),
     ("webhook.test", "Webhook test", "", icons::HOOK),
     ("webhook.replayed", "Webhooks sent again", "", icons::HOOK),
+    ("approval.asked", "Approval asked for", "", icons::CLOCK),
+    ("approval.approved", "Approved", "ok", icons::CHECK),
+    ("approval.declined", "Declined", "warn", icons::CLOSE),
+    ("approval.withdrawn", "Request withdrawn", "", icons::BACK),
     ("alert.test", "Alert test", "", icons::BELL),
 ];
 
@@ -193,6 +197,11 @@ pub(crate) fn done(visit: &Visit) -> Markup {
         "stopped" => "Everything that fitted is revoked. It is refused everywhere from now on.",
         "deleted" => "Deleted. It is refused everywhere from now on.",
         "saved" => "Saved.",
+        "asked" => "Asked for. Nothing has changed yet: somebody else has to approve it.",
+        "approved" => "Approved. Who asked takes the new secret from here.",
+        "did" => "Approved, and done.",
+        "declined" => "Declined. Nothing has changed.",
+        "takenback" => "Taken back. Nothing has changed.",
         "tested" => "The test is on its way.",
         "replayed" => "They go out again, under the ids they had.",
         "removed_endpoint" => "The endpoint is removed. Nothing goes there any more.",

@@ -14,7 +14,8 @@ use super::step_up::{Asked, Next, again, asked};
 use super::ui::{self, Field};
 use super::visit::Visit;
 use super::{Answer, icons, layout};
-use crate::commands::{accounts, rules};
+use crate::commands::accounts;
+use crate::commands::approvals::{self, What};
 use crate::http::Reply;
 
 /// Windows that are offered, in milliseconds.
@@ -124,12 +125,14 @@ fn rule_fields(visit: &Visit, standing: &Standing, may: bool, problems: &Problem
     };
     let factor = "Whoever has no authenticator app can do nothing here but set one up.";
     let money = "What can move money is made and changed only with a list of addresses.";
+    let second = "New live secrets that can move money, and more access for them, wait until somebody else approves. Switching this off does, too.";
     html! {
         (switch(("second_factor", Rule::SecondFactor, factor), standing.second_factor(), (on("second_factor", standing.own.second_factor), may), scheme))
         (window_field(visit, standing, may, problems))
         (lifetime_field(visit, standing, may, problems))
         @if moves_money(scheme) {
             (switch(("addresses_for_money", Rule::AddressesForMoney, money), standing.addresses_for_money(), (on("addresses_for_money", standing.own.addresses_for_money), may), scheme))
+            (switch(("second_person", Rule::SecondPerson, second), standing.second_person(), (on("second_person", standing.own.second_person), may), scheme))
         }
     }
 }
@@ -232,6 +235,7 @@ fn typed(visit: &Visit, standing: &Standing) -> Result<Rules, Problems> {
             platform.addresses_for_money,
             own.addresses_for_money,
         ),
+        second_person: on("second_person", platform.second_person, own.second_person),
     })
 }
 
@@ -249,8 +253,8 @@ async fn save(visit: &Visit) -> Result<Reply, Trouble> {
             if name.trim() != before {
                 accounts::update(tx, moment, account, Some(&name), None)?;
             }
-            rules::set(tx, moment, account, own)?;
-            Ok(Next::to("/settings/security?done=saved"))
+            let done = approvals::go(tx, moment, account, What::Rules { own })?;
+            Ok(Next::to(done.leads_to("/settings/security?done=saved")))
         })
         .await
 }

@@ -277,6 +277,7 @@ impl Visit {
             address: self.address(),
             client: self.client(),
             reason: None,
+            second: None,
             keys: Arc::clone(&app.keys),
             realm: Arc::clone(&app.platform),
             order: app.order.clone(),

@@ -10,18 +10,26 @@ macro_rules! to_members {
 }
 
 pub(super) const BY_MEMBERS: &[Code] = to_members!();
-pub(super) const CREATING: &[Code] = to_members!(AlreadyExists, TooManyCredentials);
+pub(super) const CREATING: &[Code] =
+    to_members!(AlreadyExists, TooManyCredentials, SecondPersonNeeded);
 pub(super) const DUPLICATING: &[Code] = to_members!(
     AlreadyExists,
     TooManyCredentials,
     CredentialRevoked,
     CredentialExpired,
+    SecondPersonNeeded,
     KindUnknown
 );
-pub(super) const CHANGING: &[Code] = to_members!(CredentialRevoked, CredentialExpired, KindUnknown);
+pub(super) const CHANGING: &[Code] =
+    to_members!(CredentialRevoked, CredentialExpired, SecondPersonNeeded, KindUnknown);
 pub(super) const REVEALING: &[Code] = to_members!(CredentialRevoked, NotReadable, KindUnknown);
-pub(super) const ROTATING: &[Code] =
-    to_members!(CredentialRevoked, CredentialExpired, OverlapRunning, KindUnknown);
+pub(super) const ROTATING: &[Code] = to_members!(
+    CredentialRevoked,
+    CredentialExpired,
+    OverlapRunning,
+    SecondPersonNeeded,
+    KindUnknown
+);
 pub(super) const IN_OVERLAP: &[Code] = to_members!(CredentialRevoked, NoOverlap, KindUnknown);
 pub(super) const EXTENDING: &[Code] =
     to_members!(CredentialRevoked, NoOverlap, NotLater, TooLate, KindUnknown);
