@@ -80,6 +80,11 @@ pub enum Actor {
     System,
 }
 
+impl Actor {
+    /// The operator's token of who needs none: the command line beside the data.
+    pub const LOCAL: &str = "local";
+}
+
 /// Why an act is not permitted to this actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotPermitted {

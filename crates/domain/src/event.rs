@@ -99,6 +99,9 @@ kinds! {
     ApprovalGiven = "approval.approved", "A second person approved what somebody had asked for.";
     ApprovalDeclined = "approval.declined", "A second person declined what somebody had asked for.";
     ApprovalWithdrawn = "approval.withdrawn", "Somebody took back what they had asked for.";
+    AccountViewed = "account.viewed_by_platform", "Somebody of the platform opened the account's page.";
+    OperatorEntered = "operator.entered", "A browser was let in to the operator's pages, by a link of this token.";
+    OperatorLeft = "operator.left", "The operator's pages were left before their time was over.";
     AlertTested = "alert.test", "Somebody tried how alerts arrive.";
 }
 

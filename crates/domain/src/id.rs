@@ -130,4 +130,6 @@ ids! {
     TokenId = "tok_";
     /// Something that waits for a second person.
     ApprovalId = "apr_";
+    /// The operator's browser, or the link that lets one in.
+    OperatorSessionId = "opse_";
 }

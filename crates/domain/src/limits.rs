@@ -74,11 +74,15 @@ pub const MEMBERS_PER_ACCOUNT_MAX: u64 = 500;
 pub const INVITATION_MS: i64 = 7 * 24 * 3_600_000;
 /// A link to set a new password is good for so long.
 pub const RESET_MS: i64 = 3_600_000;
+/// A link to the operator's pages is good for so long.
+pub const OPERATOR_LINK_MS: i64 = 5 * 60_000;
+/// The operator's session ends so long after its link was used, whatever is done in it.
+pub const OPERATOR_SESSION_MS: i64 = 30 * 60_000;
 /// What was asked for waits so long for a second person; what was approved, for who asked.
 pub const APPROVAL_MS: i64 = 7 * 24 * 3_600_000;
 /// Things of an account that may wait for a second person at once.
 pub const APPROVALS_OPEN_MAX: u64 = 100;
-/// Characters of why something was declined.
+/// Characters of why something was declined, or an account suspended.
 pub const WHY_CHARS_MAX: usize = 500;
 /// A new secret can be looked at again for so long, in the browser it was made with.
 pub const REVEAL_MS: i64 = 10 * 60_000;

@@ -19,6 +19,7 @@ mod handover;
 mod import;
 mod members;
 mod migrate;
+mod operator;
 mod output;
 mod probe;
 mod scheme;
@@ -83,6 +84,9 @@ enum Command {
     /// Make, list, rotate and revoke the operator's own tokens for the management API.
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Open the operator's pages: the merchants, in a browser.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// Show what happened, or the decision behind a Request-Id.
     #[command(subcommand)]
     Events(events::Command),
@@ -148,6 +152,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Members(command) => members::run(command, output).await,
         Command::Credentials(command) => credentials::run(command, output).await,
         Command::Tokens(command) => tokens::run(command, output).await,
+        Command::Operator(command) => operator::run(command, output).await,
         Command::Events(command) => events::run(command, output).await,
         Command::Audit(command) => audit::run(command, output).await,
         Command::Webhooks(command) => webhooks::run(command, output).await,

@@ -10,6 +10,7 @@ pub mod imports;
 pub mod me;
 pub mod newcomers;
 pub mod notices;
+pub mod operators;
 pub mod proofs;
 pub mod repeats;
 pub mod revoke_all;

@@ -83,8 +83,10 @@ impl AboutCredential {
 pub fn who(author: &Author) -> String {
     let Author::Known(actor) = author else { return "somebody unknown".to_owned() };
     match actor {
-        Actor::Operator { token } if token == "local" => "the platform, at its machine".to_owned(),
-        Actor::Operator { .. } => "the platform, by its API".to_owned(),
+        Actor::Operator { token } if token == Actor::LOCAL => {
+            "the platform, at its machine".to_owned()
+        }
+        Actor::Operator { .. } => "the platform".to_owned(),
         Actor::Member { member, token: None, .. } => member.clone(),
         Actor::Member { member, token: Some(_), .. } => format!("{member}, by the platform’s API"),
         Actor::Credential { credential } => format!("the credential {credential}"),

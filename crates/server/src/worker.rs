@@ -22,8 +22,8 @@ use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
     DbError, Tx, accounts, alerts as kept_alerts, audit, changes, credentials, deliveries, events,
-    idempotency, links, messages, proofs, repeats as stored_repeats, requests, reveals, sessions,
-    settings, tokens, tries,
+    idempotency, links, messages, operators, proofs, repeats as stored_repeats, requests, reveals,
+    sessions, settings, tokens, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -287,6 +287,7 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             messages::prune(tx, now.plus_ms(-LETTERS_KEPT_DAYS * DAY_MS))?;
             kept_alerts::prune(tx, now.plus_ms(-ALERTS_KEPT_MS))?;
             tokens::prune(tx, now.plus_ms(-TOKENS_KEPT_MS))?;
+            operators::prune(tx, now.plus_ms(-SESSIONS_KEPT_MS))?;
             reveals::prune(tx, now)
         })
         .await?;

@@ -30,7 +30,7 @@ pub const OPERATOR: AccountId = AccountId(0);
 
 const COLUMNS: &str = "id, external_id, name, suspended, created_at";
 
-fn read(row: &dyn Columns) -> Result<Account, DbError> {
+pub(crate) fn read(row: &dyn Columns) -> Result<Account, DbError> {
     Ok(Account {
         id: AccountId::parse(row.text(0)?).ok_or_else(|| DbError::broken("an account's id"))?,
         external_id: row.maybe_text(1)?.map(str::to_owned),

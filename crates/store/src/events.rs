@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::audit;
 use crate::db::Tx;
-use crate::value::{Columns, DbError, Value};
+use crate::value::{Columns, DbError, Value, literally};
 
 /// Appends an event to its account's chain, and to what is still to be told.
 pub fn append(tx: &mut Tx<'_>, keys: &RowSealer, event: &Event) -> Result<(), DbError> {
@@ -172,11 +172,6 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
         add(condition, format!("%{}%", literally(&text)).into());
     }
     (sql, values)
-}
-
-/// A text as a pattern that matches itself only.
-fn literally(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 /// A page of events, newest first.

@@ -4,6 +4,7 @@
 //! transaction is a plain synchronous closure ([`Db::write`], [`Db::read`]), so that no mail, no
 //! HTTP call and no await can happen inside one. Every file beside `db` is one aggregate.
 
+pub mod account_search;
 pub mod account_settings;
 pub mod accounts;
 pub mod alerts;
@@ -20,6 +21,7 @@ pub mod leases;
 pub mod links;
 pub mod members;
 pub mod messages;
+pub mod operators;
 pub mod owners;
 pub mod proofs;
 pub mod repeats;

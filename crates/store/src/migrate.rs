@@ -23,10 +23,11 @@ const MIGRATIONS: &[(&str, i64)] = &[
     (include_str!("../migrations/0008_address_reports.sql"), 7),
     // A version that does not know of second persons would wait for none.
     (include_str!("../migrations/0009_approvals.sql"), 9),
+    (include_str!("../migrations/0010_operator.sql"), 9),
 ];
 
 /// The newest schema this build knows.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 10;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS keyway_schema (
     version INTEGER PRIMARY KEY, applied INTEGER NOT NULL

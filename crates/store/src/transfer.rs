@@ -65,6 +65,7 @@ pub const TABLES: &[&str] = &[
     "usage_learning",
     "alerts",
     "approvals",
+    "operator_sessions",
 ];
 
 /// Tables that are not: a migration fills them, or they are about processes.

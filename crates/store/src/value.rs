@@ -27,6 +27,11 @@ impl fmt::Debug for Value {
     }
 }
 
+/// A text as a pattern of `LIKE` that matches itself only; `\` is to be its `ESCAPE`.
+pub(crate) fn literally(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Integer(number)

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     Suspend {
         /// Its id (`acct_…`).
         account: String,
+        /// Why, for the merchant to read.
+        #[arg(long)]
+        reason: Option<String>,
         #[command(flatten)]
         data: Data,
     },
@@ -48,6 +51,9 @@ pub(crate) enum Command {
     Resume {
         /// Its id (`acct_…`).
         account: String,
+        /// Why, for the merchant to read.
+        #[arg(long)]
+        reason: Option<String>,
         #[command(flatten)]
         data: Data,
     },
@@ -70,14 +76,24 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<(), Failure
                 Client::connect(&data).await?.get(&format!("/v1/accounts/{account}")).await?;
             output.object(&found);
         }
-        Command::Suspend { account, data } => act(&data, &account, "suspend", output).await?,
-        Command::Resume { account, data } => act(&data, &account, "resume", output).await?,
+        Command::Suspend { account, reason, data } => {
+            act(&data, &account, ("suspend", reason), output).await?;
+        }
+        Command::Resume { account, reason, data } => {
+            act(&data, &account, ("resume", reason), output).await?;
+        }
     }
     Ok(())
 }
 
-async fn act(data: &Data, account: &str, act: &str, output: &Output) -> Result<(), Failure> {
+async fn act(
+    data: &Data,
+    account: &str,
+    (act, reason): (&str, Option<String>),
+    output: &Output,
+) -> Result<(), Failure> {
     let path = format!("/v1/accounts/{account}/{act}");
-    output.object(&Client::connect(data).await?.post(&path, &json!({})).await?);
+    let body = json!({ "reason": reason });
+    output.object(&Client::connect(data).await?.post(&path, &body).await?);
     Ok(())
 }

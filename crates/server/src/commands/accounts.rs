@@ -3,6 +3,7 @@
 use keyway_domain::Environment;
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::AccountId;
+use keyway_domain::limits::WHY_CHARS_MAX;
 use keyway_secret::OsEntropy;
 use keyway_store::accounts::{self, Account};
 use keyway_store::{DbError, Tx};
@@ -70,13 +71,15 @@ pub fn update(
     Ok(account)
 }
 
-/// Suspends a merchant, or lets it in again. Says nothing new if it is so already.
+/// Suspends a merchant, or lets it in again, with a reason that the merchant reads. Says nothing
+/// new if it is so already.
 pub fn set_suspended(
     tx: &mut Tx<'_>,
     moment: &Moment,
     id: AccountId,
-    suspended: bool,
+    (suspended, reason): (bool, Option<&str>),
 ) -> Result<Account, Error> {
+    let reason = reason.map(checked_reason).transpose()?;
     let mut account = accounts::lock(tx, id)?.ok_or(Error::NotFound("account"))?;
     if account.suspended == suspended {
         return Ok(account);
@@ -84,10 +87,23 @@ pub fn set_suspended(
     account.suspended = suspended;
     accounts::save(tx, &account)?;
     let kind = if suspended { Kind::AccountSuspended } else { Kind::AccountResumed };
-    let happened =
-        Happened::new(kind, json!({ "suspended": !suspended }), json!({ "suspended": suspended }));
+    let mut after = json!({ "suspended": suspended });
+    if let Some(reason) = reason {
+        after["reason"] = reason.into();
+    }
+    let happened = Happened::new(kind, json!({ "suspended": !suspended }), after);
     moment.record(tx, id, id.to_string(), happened)?;
     Ok(account)
+}
+
+fn checked_reason(reason: &str) -> Result<String, Error> {
+    let reason = reason.trim();
+    let fits = (1..=WHY_CHARS_MAX).contains(&reason.chars().count());
+    if !fits || reason.chars().any(|c| c.is_control() && c != '\n' && c != '\r') {
+        let message = format!("say why, in 1 to {WHY_CHARS_MAX} characters");
+        return Err(Error::invalid("reason", message));
+    }
+    Ok(reason.to_owned())
 }
 
 fn checked_external_id(id: &str) -> Result<String, Error> {

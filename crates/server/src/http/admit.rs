@@ -19,6 +19,8 @@ use crate::verify::{Answered, Asked, Headers};
 pub struct Caller {
     /// The token's credential id, or `local`.
     pub token: String,
+    /// Which of the token's secrets was presented.
+    pub secret: Option<u32>,
     /// The headers that tell its rate limit, if it has one.
     pub rate: Vec<(String, String)>,
 }
@@ -32,13 +34,13 @@ pub(super) const TO_VERIFY: Need = ("verification", Action::Read);
 /// Lets a call in, or answers it.
 pub fn admit(call: &Call, door: Door, need: Need) -> Result<Caller, Box<Reply>> {
     if door == Door::Local {
-        return Ok(Caller { token: "local".to_owned(), rate: Vec::new() });
+        return Ok(Caller { token: Actor::LOCAL.to_owned(), secret: None, rate: Vec::new() });
     }
     let Passed { identity, response_headers } =
         *by_token(&call.app, &call.headers, call.address, need)?;
     let is_rate = |(name, _): &(String, String)| name.starts_with("ratelimit");
     let rate = response_headers.into_iter().filter(is_rate).collect();
-    Ok(Caller { token: identity.credential, rate })
+    Ok(Caller { token: identity.credential, secret: Some(identity.secret), rate })
 }
 
 /// Lets in who presents an operator token that may do this, or answers with the problem.

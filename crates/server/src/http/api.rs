@@ -9,6 +9,7 @@ pub mod events;
 pub mod imports;
 pub mod members;
 pub mod nodes;
+pub mod operator_links;
 pub(super) mod query;
 mod reach;
 pub mod requests;

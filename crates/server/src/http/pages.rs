@@ -30,6 +30,7 @@ mod narrowing;
 mod new_key;
 mod newcomers;
 mod notices;
+mod operator;
 mod problems;
 mod reach;
 mod reference;
@@ -146,6 +147,9 @@ fn admit(visit: &Visit, page: &Page) -> Result<(), Stop> {
     if page.for_whom == For::Anyone {
         return Ok(());
     }
+    if let For::Operator(resource, action) = page.for_whom {
+        return operator::admit(visit, (resource, action));
+    }
     let Some(signed) = &visit.signed else { return Err(Stop::SignIn) };
     if visit.is_post() && !visit.has_form_token(signed) {
         return Err(Stop::Forged);
@@ -162,7 +166,7 @@ fn admit(visit: &Visit, page: &Page) -> Result<(), Stop> {
     let role = signed.member.role;
     let may = |roles: &[keyway_domain::actor::Role]| roles.contains(&role);
     let allowed = match page.for_whom {
-        For::Anyone | For::Member => true,
+        For::Anyone | For::Member | For::Operator(..) => true,
         For::Managers => may(&scheme.people.manage),
         For::Auditors => may(&scheme.people.audit),
         For::Settlers => may(&scheme.people.settings),
@@ -185,7 +189,7 @@ fn not_your_role(signed: &Signed, page: &Page) -> String {
                 act.verb()
             );
         }
-        For::Anyone | For::Member => "do this",
+        For::Anyone | For::Member | For::Operator(..) => "do this",
     };
     format!(
         "Your role, {}, may not {what}. Ask an owner of the account.",

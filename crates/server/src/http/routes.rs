@@ -71,6 +71,8 @@ pub struct Route {
     pub refusals: &'static [Code],
     /// The parameters of its query: others are refused.
     pub query: &'static [&'static str],
+    /// Whether who may look may ask for it, though it is no `GET`.
+    only_looks: bool,
     /// The status of success.
     pub status: u16,
     /// Under which path that is found which it makes.
@@ -88,7 +90,13 @@ pub struct Route {
 impl Route {
     /// The action that a token needs: looking or changing.
     pub fn action(&self) -> Action {
-        if self.method == Method::GET { Action::Read } else { Action::Write }
+        if self.method == Method::GET || self.only_looks { Action::Read } else { Action::Write }
+    }
+
+    /// It changes nothing of a merchant's, though it is no `GET`.
+    fn only_looks(mut self) -> Self {
+        self.only_looks = true;
+        self
     }
 
     fn query(mut self, names: &'static [&'static str]) -> Self {
@@ -146,6 +154,7 @@ fn get<A: JsonSchema>(
         answer: SchemaGenerator::subschema_for::<A>,
         refusals: &[],
         query: &[],
+        only_looks: false,
         status: 200,
         made_under: None,
         shows_secret: false,
@@ -199,7 +208,7 @@ pub fn routes() -> &'static [Route] {
 }
 
 fn account_routes() -> Vec<Route> {
-    use accounts::{Create, Nothing, Update};
+    use accounts::{Create, Update, Why};
     vec![
         get::<scheme::Scheme>(
             "/v1/scheme",
@@ -235,7 +244,7 @@ fn account_routes() -> Vec<Route> {
         )
         .takes_away()
         .refuses(&[Code::ExternalIdTaken]),
-        post::<Nothing, Changed<Account>>(
+        post::<Why, Changed<Account>>(
             "/v1/accounts/{account}/suspend",
             "suspendAccount",
             "accounts",
@@ -243,7 +252,7 @@ fn account_routes() -> Vec<Route> {
             handler!(accounts::suspend),
         )
         .takes_away(),
-        post::<Nothing, Changed<Account>>(
+        post::<Why, Changed<Account>>(
             "/v1/accounts/{account}/resume",
             "resumeAccount",
             "accounts",

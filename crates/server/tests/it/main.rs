@@ -31,6 +31,7 @@ mod managing;
 mod narrowing;
 mod nodes;
 mod oauth;
+mod operator;
 mod outages;
 mod page_canary;
 mod page_input;

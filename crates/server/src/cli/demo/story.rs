@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keyway_domain::Environment;
-use keyway_domain::actor::{Role, StepUp};
+use keyway_domain::actor::{Actor, Role, StepUp};
 use keyway_domain::credential::Credential;
 use keyway_domain::event::{Happened, Kind as Fact};
 use keyway_domain::grant::{Action, Grant, Need};
@@ -229,7 +229,7 @@ fn make(
 }
 
 fn moment_of_platform(at: &Moment) -> Moment {
-    let actor = keyway_domain::actor::Actor::Operator { token: "local".to_owned() };
+    let actor = Actor::Operator { token: Actor::LOCAL.to_owned() };
     Moment { actor, step_up: None, ..at.clone() }
 }
 

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use keyway_domain::id::AccountId;
+use keyway_domain::limits;
 use keyway_store::accounts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -45,6 +46,17 @@ pub struct Update {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
+
+/// Why an account is refused, or let in again.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SuspendAccount")]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// The reason, which the merchant reads in its audit log.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = limits::WHY_CHARS_MAX), example = &"Chargebacks under review")]
+    reason: Option<String>,
+}
 
 /// Tells `null` from a field that is not there.
 pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -126,10 +138,11 @@ pub async fn resume(call: Call, caller: Caller) -> Result<Reply, Problem> {
 
 async fn set_suspended(call: Call, caller: Caller, suspended: bool) -> Result<Reply, Problem> {
     let id = call.account()?;
-    let Nothing {} = body::read(&call.body)?;
+    let body: Why = body::read(&call.body)?;
     let realm = call.app.platform.clone();
     call.mutate(&caller, &realm, None, StatusCode::OK, move |tx, moment| {
-        let account = commands::accounts::set_suspended(tx, moment, id, suspended)?;
+        let account =
+            commands::accounts::set_suspended(tx, moment, id, (suspended, body.reason.as_deref()))?;
         Ok(Done { body: value(&view::Account::from(&account)), shown: None })
     })
     .await

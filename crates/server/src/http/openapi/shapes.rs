@@ -71,6 +71,8 @@ shapes! {
     MemberId = schema(id(id::MemberId::PREFIX));
     /// The id of what waits for a second person.
     ApprovalId = schema(id(id::ApprovalId::PREFIX));
+    /// The id of an operator's session in a browser.
+    OperatorSessionId = schema(id(id::OperatorSessionId::PREFIX));
     /// An invitation's id.
     LinkId = schema(id(id::LinkId::PREFIX));
     /// An endpoint's id.

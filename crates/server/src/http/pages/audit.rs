@@ -183,7 +183,7 @@ fn toolbar(asked: &Asked) -> Markup {
     }
 }
 
-fn table(found: &[Event]) -> Markup {
+pub(super) fn table(found: &[Event]) -> Markup {
     html! {
         table.flip.ev role="table" aria-label="Audit entries" {
             thead role="rowgroup" { tr role="row" {

@@ -43,7 +43,7 @@ pub(crate) fn mark() -> Markup {
     }
 }
 
-fn document(title: &str, theme: Option<&str>, class: &str, body: &Markup) -> Markup {
+pub(super) fn document(title: &str, theme: Option<&str>, class: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" data-theme=[theme] {
@@ -65,7 +65,7 @@ fn document(title: &str, theme: Option<&str>, class: &str, body: &Markup) -> Mar
     }
 }
 
-fn theme(visit: &Visit) -> Option<&str> {
+pub(super) fn theme(visit: &Visit) -> Option<&str> {
     visit.cookie(Cookie::Theme).filter(|theme| matches!(*theme, "light" | "dark"))
 }
 
@@ -108,14 +108,14 @@ fn header(visit: &Visit, signed: &Signed, environment: Option<Environment>) -> M
                         aria-current=[(environment == Some(at)).then_some("true")] { (scheme.environment_label(at)) }
                 }
             }
-            (theme_switch(visit, signed, "only-m", &html! { button.btn.quiet.icon data-theme-toggle aria-label="Switch theme" { (icons::THEME) } }))
+            (theme_switch(visit, "only-m", &html! { button.btn.quiet.icon data-theme-toggle aria-label="Switch theme" { (icons::THEME) } }))
             button.avatar.btn.quiet.icon type="button" popovertarget="me" {
                 (ui::initials(&signed.member.name)) span.vh { ", account menu" }
             }
             div.menu id="me" popover {
                 a href="/you" { (icons::LOCK) "Sign-in security" }
                 // Where the header has no room for it.
-                (theme_switch(visit, signed, "only-xs", &html! { button data-theme-toggle { (icons::THEME) "Switch theme" } }))
+                (theme_switch(visit, "only-xs", &html! { button data-theme-toggle { (icons::THEME) "Switch theme" } }))
                 hr;
                 form action="/sign-out" method="post" {
                     input type="hidden" name="csrf" value=(visit.form_token(signed));
@@ -126,10 +126,9 @@ fn header(visit: &Visit, signed: &Signed, environment: Option<Environment>) -> M
     }
 }
 
-fn theme_switch(visit: &Visit, signed: &Signed, class: &str, button: &Markup) -> Markup {
+pub(super) fn theme_switch(visit: &Visit, class: &str, button: &Markup) -> Markup {
     html! {
         form class=(class) action="/theme" method="post" {
-            input type="hidden" name="csrf" value=(visit.form_token(signed));
             input type="hidden" name="back" value=(visit.call.uri.path());
             (button)
         }
@@ -226,9 +225,7 @@ pub(crate) fn marks(visit: &Visit) -> Markup {
     let once = visit.fields.given("once").filter(|_| visit.is_post());
     let once = once.map_or_else(|| super::visit::new_token().reveal().to_owned(), str::to_owned);
     html! {
-        @if let Some(signed) = &visit.signed {
-            input type="hidden" name="csrf" value=(visit.form_token(signed));
-        }
+        @if let Some(mark) = visit.own_mark() { input type="hidden" name="csrf" value=(mark); }
         input type="hidden" name="once" value=(once);
     }
 }

@@ -9,7 +9,7 @@ use keyway_store::DbError;
 use maud::{Markup, html};
 
 use super::visit::Visit;
-use super::{layout, reply, sign_in, ui};
+use super::{layout, operator, reply, sign_in, ui};
 use crate::commands::Error;
 use crate::http::Reply;
 use crate::passwords::Busy;
@@ -23,6 +23,8 @@ pub(crate) enum Stop {
     NotFound,
     /// This member may not.
     Forbidden(String),
+    /// The page is for the platform's operator.
+    Operator,
     /// A rule asks every member for a second factor, and this one has none.
     Factor,
     /// The form is not one of this session's pages.
@@ -205,6 +207,7 @@ pub(crate) fn page(visit: &Visit, stop: Stop) -> Reply {
             "The link is wrong, or what it led to was deleted. Nothing was changed.",
         ),
         Stop::Forbidden(why) => whole(visit, StatusCode::FORBIDDEN, "You may not do this", &why),
+        Stop::Operator => operator::strangers(visit),
         Stop::Factor => needs_factor(visit),
         Stop::Forged => whole(
             visit,
@@ -249,13 +252,14 @@ fn whole(visit: &Visit, status: StatusCode, title: &str, why: &str) -> Reply {
                 h1 { (title) }
                 p { (why) }
                 p.small.muted { "Reference " code { (visit.call.request_id) } }
-                a.btn href="/" { "Go to the start" }
+                a.btn href=(if visit.operator.is_some() { operator::HOME } else { "/" }) { "Go to the start" }
             }
         }
     };
-    let page = match &visit.signed {
-        Some(_) => layout::page(visit, title, None, &body),
-        None => layout::bare(title, &body),
+    let page = match (&visit.signed, &visit.operator) {
+        (_, Some(who)) => operator::framed(visit, who, title, &body),
+        (Some(_), None) => layout::page(visit, title, None, &body),
+        (None, None) => layout::bare(title, &body),
     };
     reply::html(status, &page)
 }

@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::OnceLock;
 
 use http::Method;
+use keyway_domain::grant::Action;
 use keyway_domain::scheme::Act;
 
 use super::visit::Visit;
 use super::{
     Answer, acts, alerts, approvals, asked_in, audit, bulk, codes, edit, ends, incident, key, keys,
-    mailbox, me, new_key, newcomers, notices, reference, replace, requests, reveal, security,
-    settings, sign_in, team, webhooks,
+    mailbox, me, new_key, newcomers, notices, operator, reference, replace, requests, reveal,
+    security, settings, sign_in, team, webhooks,
 };
 
 pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -31,6 +32,8 @@ pub enum For {
     Auditors,
     /// Who may change the settings.
     Settlers,
+    /// The platform's operator, whose token may do this to this resource.
+    Operator(&'static str, Action),
     /// Whose role may do this to credentials of some kind. Of which kind, the act itself checks.
     Act(Act),
 }
@@ -73,6 +76,7 @@ pub fn pages() -> &'static [Page] {
         let mut pages = door_pages();
         pages.extend(key_pages());
         pages.extend(account_pages());
+        pages.extend(operator_pages());
         pages
     })
 }
@@ -222,6 +226,24 @@ fn account_pages() -> Vec<Page> {
     }
 }
 
+fn operator_pages() -> Vec<Page> {
+    use For::{Anyone, Operator};
+    const LOOK: For = Operator("accounts", Action::Read);
+    const CHANGE: For = Operator("accounts", Action::Write);
+    pages! {
+        GET "/operator" LOOK => operator::accounts;
+        GET "/operator/enter/{token}" Anyone => operator::enter_form;
+        POST "/operator/enter/{token}" Anyone => operator::enter;
+        POST "/operator/leave" LOOK => operator::leave;
+        GET "/operator/rules" LOOK => operator::rules;
+        GET "/operator/{account}" LOOK => operator::account;
+        GET "/operator/{account}/suspend" CHANGE => operator::suspend_form;
+        POST "/operator/{account}/suspend" CHANGE => operator::suspend;
+        GET "/operator/{account}/resume" CHANGE => operator::resume_form;
+        POST "/operator/{account}/resume" CHANGE => operator::resume;
+    }
+}
+
 /// Which page a request is for.
 pub(crate) enum Matched {
     /// This one, and what its placeholders matched.
@@ -233,7 +255,7 @@ pub(crate) enum Matched {
 }
 
 /// What placeholders are called.
-const PLACEHOLDERS: [&str; 11] = [
+const PLACEHOLDERS: [&str; 12] = [
     "environment",
     "credential",
     "reveal",
@@ -245,6 +267,7 @@ const PLACEHOLDERS: [&str; 11] = [
     "delivery",
     "group",
     "approval",
+    "account",
 ];
 
 /// Finds the page of a request. `HEAD` is served as `GET` is.

@@ -79,6 +79,9 @@ const KNOWN: &[(&str, &str, &str, Icon)] = &[
     ("approval.approved", "Approved", "ok", icons::CHECK),
     ("approval.declined", "Declined", "warn", icons::CLOSE),
     ("approval.withdrawn", "Request withdrawn", "", icons::BACK),
+    ("account.viewed_by_platform", "Looked at by the platform", "", icons::EYE),
+    ("operator.entered", "Operator's pages opened", "", icons::LOCK),
+    ("operator.left", "Operator's pages left", "", icons::LEAVE),
     ("alert.test", "Alert test", "", icons::BELL),
 ];
 
@@ -118,8 +121,10 @@ pub(crate) fn by(event: &Event) -> String {
 /// Who acts, in a few words.
 pub(crate) fn actor(actor: &Actor) -> String {
     match actor {
-        Actor::Operator { token } if token == "local" => "The platform, at its machine".to_owned(),
-        Actor::Operator { .. } => "The platform, by its API".to_owned(),
+        Actor::Operator { token } if token == Actor::LOCAL => {
+            "The platform, at its machine".to_owned()
+        }
+        Actor::Operator { .. } => "The platform".to_owned(),
         Actor::Member { member, token: None, .. } => member.clone(),
         Actor::Member { member, token: Some(_), .. } => format!("{member}, by the platform's API"),
         Actor::Credential { .. } => "The credential itself".to_owned(),
@@ -195,6 +200,8 @@ pub(crate) fn done(visit: &Visit) -> Markup {
         "revoked" => "Revoked. It is refused everywhere from now on.",
         "leaked" => "Revoked, because it leaked. It is refused everywhere from now on.",
         "stopped" => "Everything that fitted is revoked. It is refused everywhere from now on.",
+        "suspended" => "Suspended. All its credentials are refused everywhere from now on.",
+        "resumed" => "It is let in again.",
         "deleted" => "Deleted. It is refused everywhere from now on.",
         "saved" => "Saved.",
         "asked" => "Asked for. Nothing has changed yet: somebody else has to approve it.",
@@ -215,8 +222,10 @@ pub(crate) fn done(visit: &Visit) -> Markup {
         "nofactor" => "The authenticator app is removed.",
         _ => return html! {},
     };
-    let takes_away =
-        matches!(what, "rolledback" | "finished" | "revoked" | "leaked" | "stopped" | "deleted");
+    let takes_away = matches!(
+        what,
+        "rolledback" | "finished" | "revoked" | "leaked" | "stopped" | "deleted" | "suspended"
+    );
     let is = if takes_away { "Refused" } else { "True" };
     html! {
         div.note.ok role="status" {

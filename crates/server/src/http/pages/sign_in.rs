@@ -341,6 +341,7 @@ async fn arrive(visit: &Visit, signed: Signed) -> Reply {
         signed: Some(signed),
         ended: None,
         half: None,
+        operator: None,
         now: visit.now,
     };
     let spare = restored.spare();

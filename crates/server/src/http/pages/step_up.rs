@@ -434,7 +434,7 @@ fn still_there(tx: &mut Tx<'_>, moment: &Moment, signed: &Signed) -> Result<(), 
 }
 
 /// The database lost the act after it was kept.
-fn lost() -> Trouble {
+pub(super) fn lost() -> Trouble {
     let message = "The database lost this after it was kept. Nothing stands of it; do it again.";
     Problems::one(StatusCode::SERVICE_UNAVAILABLE, "", message).into()
 }

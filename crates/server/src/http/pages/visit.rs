@@ -18,6 +18,7 @@ use keyway_store::{DbError, accounts, members};
 
 use super::SharedApp;
 use super::fields::Fields;
+use super::operator::{self, Operating};
 use super::problems::Stop;
 use crate::commands::sessions::{is_good, session_digest};
 use crate::commands::{Moment, rules};
@@ -49,6 +50,8 @@ pub(crate) struct Visit {
     pub(crate) ended: Option<Member>,
     /// The session of somebody who gave a password and is yet to give a code.
     pub(crate) half: Option<Signed>,
+    /// Who of the platform visits, on the operator's own pages.
+    pub(crate) operator: Option<Operating>,
     pub(crate) now: Time,
 }
 
@@ -59,6 +62,8 @@ pub(crate) enum Cookie {
     Session,
     /// The browser's own, by which it is known to who signed in from it.
     Device,
+    /// The token of the operator's session.
+    Operator,
     /// Light or dark.
     Theme,
 }
@@ -70,6 +75,8 @@ impl Cookie {
             (Self::Session, false) => "keyway",
             (Self::Device, true) => "__Host-keyway-device",
             (Self::Device, false) => "keyway-device",
+            (Self::Operator, true) => "__Host-keyway-operator",
+            (Self::Operator, false) => "keyway-operator",
             (Self::Theme, _) => "theme",
         }
     }
@@ -79,7 +86,9 @@ impl Cookie {
         let name = self.name(secure);
         let only_tls = if secure { "; Secure" } else { "" };
         let no_script = if matches!(self, Self::Theme) { "" } else { "; HttpOnly" };
-        format!("{name}={value}; Path=/; Max-Age={seconds}; SameSite=Lax{no_script}{only_tls}")
+        // Members come back from links in mails; the operator's pages are linked from nowhere.
+        let sent = if matches!(self, Self::Operator) { "Strict" } else { "Lax" };
+        format!("{name}={value}; Path=/; Max-Age={seconds}; SameSite={sent}{no_script}{only_tls}")
     }
 }
 
@@ -102,9 +111,15 @@ impl Visit {
         let fields = Fields::read(text)
             .map_err(|why| Box::new(super::unreadable(StatusCode::BAD_REQUEST, why, secure)))?;
         let now = call.app.now();
-        let mut visit =
-            Self { call: Arc::new(call), fields, signed: None, ended: None, half: None, now };
-        if let Err(error) = visit.recognise().await {
+        let call = Arc::new(call);
+        let (signed, ended, half, operator) = (None, None, None, None);
+        let mut visit = Self { call, fields, signed, ended, half, operator, now };
+        let recognised = if operator::is_here(visit.call.uri.path()) {
+            visit.recognise_operator().await
+        } else {
+            visit.recognise().await
+        };
+        if let Err(error) = recognised {
             tracing::error!(%error, "a session could not be read");
             return Err(Box::new(super::unreadable(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -179,6 +194,7 @@ impl Visit {
             signed: self.signed.clone(),
             ended: self.ended.clone(),
             half: None,
+            operator: self.operator.clone(),
             now: self.now,
         }
     }
@@ -237,13 +253,28 @@ impl Visit {
 
     /// What every form of a session carries, and no other site can know.
     pub(crate) fn form_token(&self, signed: &Signed) -> String {
-        let id = signed.session.id.to_string();
+        self.mark(&signed.session.id.to_string())
+    }
+
+    pub(crate) fn has_form_token(&self, signed: &Signed) -> bool {
+        self.has_mark(&signed.session.id.to_string())
+    }
+
+    /// What the forms of whoever visits carry.
+    pub(crate) fn own_mark(&self) -> Option<String> {
+        let operator = self.operator.as_ref().map(|who| who.session.id.to_string());
+        let own = self.signed.as_ref().map(|signed| signed.session.id.to_string()).or(operator);
+        own.map(|id| self.mark(&id))
+    }
+
+    fn mark(&self, id: &str) -> String {
         let digest = self.app().keys.browsers.digest_parts(&[b"form/", id.as_bytes()]);
         URL_SAFE_NO_PAD.encode(&digest.0[..16])
     }
 
-    pub(crate) fn has_form_token(&self, signed: &Signed) -> bool {
-        let expected = self.form_token(signed);
+    /// Whether the form carries what the forms of a session, of this id, carry.
+    pub(crate) fn has_mark(&self, id: &str) -> bool {
+        let expected = self.mark(id);
         signature_matches(self.fields.text("csrf").as_bytes(), expected.as_bytes())
     }
 
@@ -260,14 +291,15 @@ impl Visit {
     /// What a command needs to know.
     pub(crate) fn moment(&self) -> Moment {
         let app = self.app();
-        let actor = match &self.signed {
-            Some(signed) => Actor::Member {
+        let actor = match (&self.signed, &self.operator) {
+            (_, Some(who)) => Actor::Operator { token: who.session.token.clone() },
+            (Some(signed), None) => Actor::Member {
                 member: signed.member.email.to_string(),
                 id: Some(signed.member.id),
                 role: signed.member.role,
                 token: None,
             },
-            None => Actor::System,
+            (None, None) => Actor::System,
         };
         Moment {
             now: self.now,

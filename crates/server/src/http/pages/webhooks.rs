@@ -43,7 +43,7 @@ async fn wanted(visit: &Visit) -> Result<Endpoint, Stop> {
     found.ok_or(Stop::NotFound)
 }
 
-fn state(endpoint: &Endpoint) -> Markup {
+pub(super) fn state(endpoint: &Endpoint) -> Markup {
     match endpoint.state {
         State::On if endpoint.failing_since.is_some() => ui::badge("warn", "Failing"),
         State::On => ui::badge("ok", "On"),
@@ -66,7 +66,7 @@ fn heard(endpoint: &Endpoint, scheme: &Scheme) -> String {
     if titles.is_empty() { "Nothing".to_owned() } else { titles.join(", ") }
 }
 
-fn name(endpoint: &Endpoint) -> &str {
+pub(super) fn name(endpoint: &Endpoint) -> &str {
     if endpoint.about.is_empty() { &endpoint.url } else { &endpoint.about }
 }
 

@@ -5,8 +5,9 @@ use super::refusals::{
 };
 use super::{CREDENTIALS, Handler, Route, get, patch, post};
 use crate::codes::Code;
+use crate::http::api::accounts::Nothing;
 use crate::http::api::view::{Credential, Page};
-use crate::http::api::{Changed, credentials, tokens};
+use crate::http::api::{Changed, credentials, operator_links, tokens};
 
 /// What is done to a credential without knowing more than which.
 fn act(
@@ -170,5 +171,15 @@ pub(super) fn token_routes() -> Vec<Route> {
         )
         .takes_away()
         .refuses(&[Code::RoleNotAllowed]),
+        post::<Nothing, operator_links::Made>(
+            "/v1/operator-links",
+            "createOperatorLink",
+            "accounts",
+            "Makes a link to the operator's pages, for a browser that then may what the token may.",
+            handler!(operator_links::create),
+        )
+        .shows_secret()
+        .only_looks()
+        .created(),
     ]
 }

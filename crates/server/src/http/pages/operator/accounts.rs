@@ -1,0 +1,152 @@
+//! The merchants: found by a word, with what stands out of each.
+
+use http::StatusCode;
+use keyway_domain::id::AccountId;
+use keyway_store::DbError;
+use keyway_store::account_search::{self, Found, Search, Show};
+use maud::{Markup, html};
+
+use super::{HOME, Here, frame};
+use crate::http::pages::fields::encoded;
+use crate::http::pages::visit::Visit;
+use crate::http::pages::{Answer, icons, reply, said, ui};
+
+/// Rows of a page.
+const ROWS: u32 = 50;
+
+fn asked(visit: &Visit) -> Search {
+    let fields = &visit.fields;
+    let show = Show::ALL.into_iter().find(|(_, word)| *word == fields.text("show"));
+    Search {
+        show: show.map_or(Show::All, |(show, _)| show),
+        text: fields.text("q").trim().chars().take(100).collect(),
+        before: AccountId::parse(fields.text("after")),
+    }
+}
+
+fn word(show: Show) -> &'static str {
+    Show::ALL.into_iter().find(|(known, _)| *known == show).map_or("", |(_, word)| word)
+}
+
+fn link(show: Show, text: &str, after: Option<AccountId>) -> String {
+    let after = after.map(|after| after.to_string()).unwrap_or_default();
+    let show = if show == Show::All { "" } else { word(show) };
+    let parts = [("show", show), ("q", text), ("after", after.as_str())];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect();
+    format!("{HOME}?{}", parts.join("&"))
+}
+
+pub(crate) async fn page(visit: Visit) -> Answer {
+    let who = visit.operating()?;
+    let search = asked(&visit);
+    let looked_for = search.clone();
+    let read = visit.app().db.read(move |tx| {
+        let found = account_search::page(tx, &looked_for, ROWS + 1)?;
+        Ok::<_, DbError>((found, account_search::counts(tx)?))
+    });
+    let (mut found, counts) = read.await?;
+    let rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
+    let has_more = found.len() > rows;
+    found.truncate(rows);
+    let older = found.last().filter(|_| has_more).map(|found| found.account.id);
+    let body = html! {
+        div.head { div {
+            h1 { "Merchants" }
+            p.lede { (ui::count(counts[0], "account", "accounts")) ". Opening one is told to it; what is shown here is not." }
+        } }
+        (said::done(&visit))
+        div.stack id="list" data-say=(ui::count(i64::try_from(found.len()).unwrap_or(0), "row", "rows")) {
+            (chips(&search, counts))
+            div.card {
+                (toolbar(&search))
+                @if found.is_empty() {
+                    div.empty {
+                        h2 { "Nothing matches" @if !search.text.is_empty() { " “" bdi { (search.text) } "”" } }
+                        p { "Names are found by any part of them; ids and people’s addresses by how they begin." }
+                        div.row { a.btn.quiet href=(HOME) { "Clear the filter" } }
+                    }
+                } @else { (table(&visit, &found)) }
+                footer {
+                    span { "Newest first" }
+                    nav.row aria-label="Pages" {
+                        @if search.before.is_some() { a.btn.sm href=(link(search.show, &search.text, None)) { "Newest" } } @else { span.muted { "Newer" } }
+                        @if let Some(older) = older { a.btn.sm href=(link(search.show, &search.text, Some(older))) { "Older" } } @else { span.muted { "Older" } }
+                    }
+                }
+            }
+        }
+    };
+    let page = frame(&visit, who, "Merchants", Here::Merchants, &body);
+    Ok(reply::html(StatusCode::OK, &page))
+}
+
+fn chips(search: &Search, counts: [i64; Show::ALL.len()]) -> Markup {
+    let label = |show| match show {
+        Show::All => "All",
+        Show::Suspended => "Suspended",
+        Show::Alerting => "With alerts",
+        Show::Failing => "Webhooks failing",
+    };
+    html! {
+        nav.chips.slide aria-label="Quick filters" {
+            @for ((show, _), count) in Show::ALL.into_iter().zip(counts) {
+                a class={ "chip" @if count > 0 && matches!(show, Show::Alerting | Show::Failing) { " alert" } }
+                    href=(link(show, &search.text, None))
+                    aria-current=[(show == search.show).then_some("true")] { (label(show)) " " b { (ui::number(count)) } }
+            }
+        }
+    }
+}
+
+fn toolbar(search: &Search) -> Markup {
+    html! {
+        form.toolbar method="get" action=(HOME) data-live="#list" role="search" aria-label="Merchants" {
+            @if search.show != Show::All { input type="hidden" name="show" value=(word(search.show)); }
+            div.find {
+                label.vh for="q" { "Name, id or a person’s address" }
+                (icons::FIND)
+                input id="q" name="q" type="search" placeholder="Name, id or a person’s address" autocomplete="off" value=(search.text);
+            }
+            button.btn { (icons::FILTER) "Apply" }
+        }
+    }
+}
+
+fn table(visit: &Visit, found: &[Found]) -> Markup {
+    let words = &visit.scheme().words;
+    html! {
+        table.flip role="table" aria-label="Merchants" {
+            thead role="rowgroup" { tr role="row" {
+                th role="columnheader" scope="col" { "Name" }
+                th role="columnheader" scope="col" { "State" }
+                th role="columnheader" scope="col" { (ui::capital(&words.credentials)) }
+                th role="columnheader" scope="col" { "People" }
+                th role="columnheader" scope="col" { "Alerts" }
+                th role="columnheader" scope="col" { "Registered" }
+            } }
+            tbody role="rowgroup" {
+                @for found in found {
+                    @let account = &found.account;
+                    tr role="row" data-row {
+                        td.full role="cell" {
+                            a.t-name href={ (HOME) "/" (account.id) } { bdi { (account.name) } }
+                            small.mono.wrap { (account.external_id.as_deref().unwrap_or_default()) }
+                        }
+                        td role="cell" data-l="State" {
+                            @if account.suspended { (ui::badge("bad", "Suspended")) } @else { (ui::badge("ok", "Active")) }
+                            @if found.failing > 0 { " " (ui::badge("warn", "Webhooks failing")) }
+                        }
+                        td.num role="cell" data-l=(ui::capital(&words.credentials)) { (ui::number(found.live)) }
+                        td.num role="cell" data-l="People" { (ui::number(found.people)) }
+                        td.num role="cell" data-l="Alerts" { @if found.alerts > 0 { (ui::badge("warn", &ui::number(found.alerts))) } @else { span.muted { "none" } } }
+                        td.num role="cell" data-l="Registered" { (ui::day(account.created_at)) }
+                    }
+                }
+            }
+        }
+    }
+}
