@@ -17,10 +17,11 @@ use crate::roster::moves_money;
 /// Where an account's own rules are kept.
 const SETTING: &str = "rules";
 
-/// The rules that hold in an account.
+/// The rules that hold in an account. Rules that can't be read are an error: none would be laxer.
 pub fn standing(tx: &mut Tx<'_>, scheme: &Scheme, account: AccountId) -> Result<Standing, DbError> {
     let found = account_settings::find(tx, account, SETTING)?;
-    let own = found.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let own = found.map(|text| serde_json::from_str(&text)).transpose();
+    let own = own.map_err(DbError::broken)?.unwrap_or_default();
     Ok(Standing { platform: scheme.rules, own })
 }
 

@@ -214,3 +214,69 @@ async fn a_rotation_waits_and_what_the_api_does_for_a_member_is_refused() {
     assert!(shown.contains("works until"), "{shown}");
     assert_eq!(events(&keyway, &account, "api_key.rotated").await.len(), 1);
 }
+
+#[tokio::test]
+async fn whatever_makes_a_secret_waits() {
+    let (keyway, mut ada, mut grace, account) = start().await;
+    let body = json!({ "kind": "key", "environment": "live", "name": "Pays",
+        "grant": ["payouts:write"], "expires_at": null });
+    let id = keyway.create(&account, body).await.expect(201).id();
+    let open = async |browser: &mut Browser| browser.get("/live/keys").await.expect(200).text;
+    assert!(!open(&mut ada).await.contains("<span class=\"vh\"> open</span>"));
+    for (act, button) in [("duplicate", "Copy"), ("replace", "Pays 2")] {
+        let before = count(&keyway, &account).await;
+        let form = ada.form(&format!("/live/keys/{id}/{act}")).await;
+        let form = form.with("name", button).with("expires", "30").with("confirm", "1");
+        let page = leads_to(&ada.submit(&form).await).trim_end_matches("?done=asked").to_owned();
+        assert!(page.starts_with("/approvals/apr_"), "{act}: {page}");
+        assert_eq!(count(&keyway, &account).await, before, "{act}");
+        assert!(open(&mut grace).await.contains("1<span class=\"vh\"> open</span>"));
+        send(&mut grace, &page, "approve", &[("password", PASSWORD)]).await.expect(303);
+        let fields = [("password", PASSWORD), ("once", act)];
+        let to = leads_to(&send(&mut ada, &page, "take", &fields).await).to_owned();
+        assert!(to.starts_with("/reveal/"), "{act}: {to}");
+        assert_eq!(count(&keyway, &account).await, before + 1, "{act}");
+    }
+    let (keyway, mut ada, mut grace, account) = start_with("airwallex").await;
+    let body = json!({ "kind": "restricted", "environment": "live", "name": "Pays",
+        "grant": ["transfers:write"] });
+    let id = keyway.create(&account, body).await.expect(201).id();
+    let form = ada.form(&format!("/live/keys/{id}/regenerate")).await.with("confirm", "1");
+    let sent = ada.submit(&form.with("password", PASSWORD)).await;
+    let page = leads_to(&sent).trim_end_matches("?done=asked").to_owned();
+    assert!(page.starts_with("/approvals/apr_"), "{page}");
+    assert!(events(&keyway, &account, "api_key.regenerated").await.is_empty());
+    send(&mut grace, &page, "approve", &[("password", PASSWORD)]).await.expect(303);
+    let to = leads_to(&send(&mut ada, &page, "take", &[("password", PASSWORD)]).await).to_owned();
+    assert!(to.starts_with("/reveal/"), "{to}");
+}
+
+#[tokio::test]
+async fn another_accounts_requests_are_not_there() {
+    let (keyway, mut ada, _, account) = start().await;
+    let page = ask(&mut ada, "Ours").await;
+    let mut eve = Browser::sign_up(&keyway, "eve@example.com").await;
+    eve.get(&page).await.expect(404);
+    for act in ["approve", "decline", "withdraw", "take"] {
+        let fields = [("password", PASSWORD), ("why", "x")];
+        send(&mut eve, &page, act, &fields).await.expect(404);
+    }
+    assert!(!eve.get("/approvals").await.expect(200).text.contains("Ours"));
+    let path = format!("/v1/accounts/{account}/approvals");
+    let listed = keyway.get(&path).await.expect(200).json();
+    assert_eq!(listed["data"][0]["state"], "waiting");
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_read_let_nothing_through() {
+    let (keyway, mut ada, _, account) = start().await;
+    let id = keyway_domain::id::AccountId::parse(&account).expect("an id");
+    let broken = move |tx: &mut keyway_store::Tx<'_>| {
+        keyway_store::account_settings::save(tx, id, "rules", "{\"second_person\":")
+    };
+    keyway.app.db.write(keyway.app.now(), broken).await.expect("it is written");
+    ada.get("/live/keys").await.expect(503);
+    let speaks = json!({ "kind": "key", "environment": "live", "name": "K",
+        "grant": ["payouts:write"], "on_behalf_of": { "member": OWNER, "role": "owner" } });
+    keyway.create(&account, speaks).await.expect(503);
+}

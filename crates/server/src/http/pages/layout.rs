@@ -144,12 +144,14 @@ fn navigation(
 ) -> Markup {
     let role = signed.member.role;
     let live = visit.app().rosters.live(signed.account.id, environment, visit.now);
-    let entry = |nav: Nav, icon: Icon, to: String, label: &str, count: Option<usize>| {
+    let waiting = usize::try_from(signed.waiting).ok().filter(|waiting| *waiting > 0);
+    let waiting = waiting.map(|waiting| (waiting, "open"));
+    let entry = |nav: Nav, icon: Icon, to: String, label: &str, count: Option<(usize, &str)>| {
         html! {
             li {
                 a href=(to) aria-current=[(here == Some(nav)).then_some("page")] {
                     (icon) (label)
-                    @if let Some(count) = count { span.count { (count) span.vh { " live" } } }
+                    @if let Some((count, of)) = count { span.count { (count) span.vh { " " (of) } } }
                 }
             }
         }
@@ -160,7 +162,7 @@ fn navigation(
             div {
                 h2 { "Credentials" }
                 ul {
-                    (entry(Nav::Keys, icons::KEY, format!("/{}/keys", environment.as_str()), &scheme.words.credentials, live))
+                    (entry(Nav::Keys, icons::KEY, format!("/{}/keys", environment.as_str()), &scheme.words.credentials, live.map(|live| (live, "live"))))
                     (entry(Nav::Webhooks, icons::HOOK, "/settings/webhooks".to_owned(), "Webhooks", None))
                 }
             }
@@ -170,7 +172,7 @@ fn navigation(
                     (entry(Nav::Alerts, icons::BELL, "/settings/alerts".to_owned(), "Alerts", None))
                     (entry(Nav::Requests, icons::PULSE, "/requests".to_owned(), "Requests", None))
                     @if visit.standing().second_person().is_some() {
-                        (entry(Nav::Approvals, icons::CHECK, "/approvals".to_owned(), "Approvals", None))
+                        (entry(Nav::Approvals, icons::CHECK, "/approvals".to_owned(), "Approvals", waiting))
                     }
                     @if may(&scheme.people.audit) {
                         (entry(Nav::Audit, icons::LIST, "/audit".to_owned(), "Audit log", None))

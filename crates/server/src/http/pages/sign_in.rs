@@ -10,10 +10,9 @@ use http::{Method, StatusCode};
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::limits::{DEVICE_MS, SESSION_MS};
 use keyway_domain::member::{Email, Member};
-use keyway_domain::rules::Standing;
 use keyway_secret::SecretText;
 use keyway_store::sessions::Stage;
-use keyway_store::{DbError, Tx, accounts, members, reveals, sessions as stored};
+use keyway_store::{DbError, Tx, members, reveals, sessions as stored};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,11 +24,10 @@ use super::reply::{self, redirect, with_cookie};
 use super::routes::{self, Matched};
 use super::step_up::{again, locked, tries_left};
 use super::ui::{self, Field};
-use super::visit::{Cookie, Signed, Visit, new_token};
+use super::visit::{Around, Cookie, Signed, Visit, around, new_token};
 use super::{Answer, icons};
 use crate::app::SignUp;
 use crate::commands::proofs::{self, Lane, Tried, What};
-use crate::commands::rules;
 use crate::commands::sessions::{self, Start, device_digest, session_digest};
 use crate::http::{Call, Reply};
 
@@ -280,25 +278,20 @@ pub(crate) async fn begin(
         Stage::Password => asks_code(visit, next, kept),
         Stage::Whole => {
             let token = token.clone();
-            let (account, standing) = account_of(visit, member).await?;
+            let (account, standing, waiting) = account_of(visit, member).await?;
             let member = member.clone();
-            arrive(visit, Signed { session, member, account, standing, token }).await
+            arrive(visit, Signed { session, member, account, standing, waiting, token }).await
         }
     };
     let reply = with_cookie(reply, &Cookie::Session.set(token.reveal(), SESSION_MS / 1000, secure));
     Ok(with_cookie(reply, &Cookie::Device.set(own.reveal(), DEVICE_MS / 1000, secure)))
 }
 
-/// A member's account, and the rules that hold in it.
-async fn account_of(
-    visit: &Visit,
-    member: &Member,
-) -> Result<(accounts::Account, Standing), Trouble> {
+/// A member's account, and what pages say of it.
+async fn account_of(visit: &Visit, member: &Member) -> Result<Around, Trouble> {
     let (id, scheme) = (member.account, Arc::clone(&visit.app().platform.rules.scheme));
-    let read = visit.app().db.read(move |tx| {
-        let standing = rules::standing(tx, &scheme, id)?;
-        Ok::<_, DbError>(accounts::find(tx, id)?.map(|account| (account, standing)))
-    });
+    let now = visit.now;
+    let read = visit.app().db.read(move |tx| around(tx, &scheme, id, now));
     read.await?.ok_or(Trouble::Stop(Stop::NotFound))
 }
 

@@ -7,14 +7,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use keyway_domain::Environment;
 use keyway_domain::actor::Actor;
-use keyway_domain::id::CredentialId;
+use keyway_domain::id::{AccountId, CredentialId};
 use keyway_domain::member::Member;
 use keyway_domain::rules::Standing;
+use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
 use keyway_secret::{Entropy as _, OsEntropy, SecretText, signature_matches};
 use keyway_store::accounts::Account;
 use keyway_store::sessions::{self, Session, Stage};
-use keyway_store::{DbError, accounts, members};
+use keyway_store::{DbError, Tx, accounts, approvals, members};
 
 use super::SharedApp;
 use super::fields::Fields;
@@ -37,8 +38,28 @@ pub(crate) struct Signed {
     pub(crate) account: Account,
     /// The account's own security rules, and the platform's.
     pub(crate) standing: Standing,
+    /// What waits for a second person, or for who asked, where a rule wants one.
+    pub(crate) waiting: u64,
     /// What the browser holds: the key of what only it may see again.
     pub(crate) token: SecretText,
+}
+
+/// An account, the rules that hold in it, and how much waits for a second person.
+pub(super) type Around = (Account, Standing, u64);
+
+/// Reads what every page says of the account around it.
+pub(super) fn around(
+    tx: &mut Tx<'_>,
+    scheme: &Scheme,
+    account: AccountId,
+    now: Time,
+) -> Result<Option<Around>, DbError> {
+    let standing = rules::standing(tx, scheme, account)?;
+    let waiting = match standing.second_person() {
+        Some(_) => approvals::count_open(tx, account, now)?,
+        None => 0,
+    };
+    Ok(accounts::find(tx, account)?.map(|account| (account, standing, waiting)))
 }
 
 /// A request for a page.
@@ -138,24 +159,24 @@ impl Visit {
         let app = Arc::clone(self.app());
         let digest = session_digest(&app.keys.browsers, token.reveal());
         let seals = app.platform.rules.seals.clone();
-        let scheme = Arc::clone(&app.platform.rules.scheme);
+        let (scheme, now) = (Arc::clone(&app.platform.rules.scheme), self.now);
         let found = app
             .db
             .read(move |tx| {
                 let Some(session) = sessions::find(tx, &seals, &digest)? else { return Ok(None) };
                 let member = members::find(tx, &seals, session.account, session.member)?;
-                let account = accounts::find(tx, session.account)?;
-                let standing = rules::standing(tx, &scheme, session.account)?;
-                let found = member.zip(account);
-                Ok::<_, DbError>(found.map(|(m, account)| (session, m, account, standing)))
+                let around = around(tx, &scheme, session.account, now)?;
+                Ok::<_, DbError>(
+                    member.zip(around).map(|(member, around)| (session, member, around)),
+                )
             })
             .await?;
-        let Some((session, member, account, standing)) = found else { return Ok(()) };
+        let Some((session, member, (account, standing, waiting))) = found else { return Ok(()) };
         if !is_good(&session, self.now) || member.removed_at.is_some() {
             self.ended = Some(member);
             return Ok(());
         }
-        let signed = Signed { session, member, account, standing, token };
+        let signed = Signed { session, member, account, standing, waiting, token };
         match signed.session.stage {
             Stage::Password => self.half = Some(signed),
             Stage::Whole => {
@@ -203,7 +224,7 @@ impl Visit {
         &self.call.app
     }
 
-    pub(crate) fn scheme(&self) -> &keyway_domain::scheme::Scheme {
+    pub(crate) fn scheme(&self) -> &Scheme {
         &self.call.app.platform.rules.scheme
     }
 
