@@ -5,6 +5,9 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,16 +50,51 @@ const SORTS: [(Sort, &str); 4] = [
     (Sort::Unread, "answers unread"),
 ];
 
-/// What was seen.
+/// What the legitimate ones saw.
 #[derive(Default)]
 struct Seen {
     stops: Cell<bool>,
     times: RefCell<Vec<u64>>,
     failures: Cell<usize>,
     first_failure: RefCell<String>,
-    /// How long each held connection lasted, by its sort.
-    held: [RefCell<Vec<u64>>; SORTS.len()],
-    open: Cell<usize>,
+}
+
+/// How long each held connection lasted, by its sort.
+type Lasted = [RefCell<Vec<u64>>; SORTS.len()];
+
+/// Those who hold connections, on a thread of their own.
+struct Holding {
+    stops: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Lasted, String>>,
+}
+
+impl Holding {
+    /// Begins. They yield the processor to those who ask in earnest: elsewhere they would be on
+    /// machines of their own, and what they cost there is nobody's answer time.
+    fn start(addresses: [SocketAddr; 2], held: usize) -> Self {
+        let stops = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stops);
+        let thread = std::thread::spawn(move || {
+            let own = Some(rustix::thread::gettid());
+            rustix::process::setpriority_process(own, 19).map_err(|error| error.to_string())?;
+            let runtime = crate::runtime().map_err(|error| error.to_string())?;
+            let lasted: Rc<Lasted> = Rc::default();
+            let tasks = LocalSet::new();
+            for number in 0..held {
+                let sort = (number / 2) % SORTS.len();
+                let (address, lasted) = (addresses[number % 2], Rc::clone(&lasted));
+                tasks.spawn_local(hold(address, sort, Arc::clone(&stop), lasted));
+            }
+            runtime.block_on(tasks);
+            Rc::try_unwrap(lasted).map_err(|_| "one of them goes on".to_owned())
+        });
+        Self { stops, thread }
+    }
+
+    fn stop(self) -> Result<Lasted, Failure> {
+        self.stops.store(true, Ordering::Relaxed);
+        Ok(self.thread.join().map_err(|_| "those who hold connections panicked")??)
+    }
 }
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
@@ -77,6 +115,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
     let mut base = None;
     for (what, held, seconds) in [("alone", 0, quiet_for), ("beside 4,000 held", HELD, held_for)] {
         let seen = Rc::new(Seen::default());
+        let holding = Holding::start(listeners.each_ref().map(|(address, _)| *address), held);
         let tasks = LocalSet::new();
         tasks.block_on(&runtime, async {
             for (address, requests) in &listeners {
@@ -85,11 +124,6 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
                     tokio::task::spawn_local(legitimate(*address, requests, number, seen));
                 }
             }
-            for number in 0..held {
-                let address = listeners[number % 2].0;
-                let sort = (number / 2) % SORTS.len();
-                tokio::task::spawn_local(hold(address, sort, Rc::clone(&seen)));
-            }
             // The first second is of the start: connections of both sorts are opened in it.
             sleep(Duration::from_secs(1)).await;
             seen.times.borrow_mut().clear();
@@ -97,12 +131,18 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Failure> {
             seen.stops.set(true);
             sleep(EVERY * 2).await;
         });
-        add(report, what, &seen, &mut base, seconds);
+        add(report, what, (&seen, &holding.stop()?), &mut base, seconds);
     }
     Ok(())
 }
 
-fn add(report: &mut Report, what: &str, seen: &Seen, base: &mut Option<f64>, seconds: u64) {
+fn add(
+    report: &mut Report,
+    what: &str,
+    (seen, lasted): (&Seen, &Lasted),
+    base: &mut Option<f64>,
+    seconds: u64,
+) {
     let mut times = seen.times.borrow().clone();
     times.sort_unstable();
     let p99 = float(percentile(&times, 99));
@@ -121,7 +161,7 @@ fn add(report: &mut Report, what: &str, seen: &Seen, base: &mut Option<f64>, sec
             seen.first_failure.borrow()
         ),
     });
-    for ((_, name), held) in SORTS.iter().zip(&seen.held) {
+    for ((_, name), held) in SORTS.iter().zip(lasted) {
         let mut held = held.borrow().clone();
         held.sort_unstable();
         if held.is_empty() {
@@ -169,23 +209,21 @@ async fn legitimate(address: SocketAddr, requests: Rc<[Vec<u8>]>, number: usize,
 }
 
 /// Holds a connection until the server closes it, and opens another.
-async fn hold(address: SocketAddr, sort: usize, seen: Rc<Seen>) {
-    while !seen.stops.get() {
+async fn hold(address: SocketAddr, sort: usize, stops: Arc<AtomicBool>, lasted: Rc<Lasted>) {
+    while !stops.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(address).await else {
             sleep(TRICKLE).await;
             continue;
         };
         let began = Instant::now();
-        seen.open.set(seen.open.get() + 1);
-        until_closed(&mut stream, SORTS[sort].0, &seen).await;
-        seen.open.set(seen.open.get() - 1);
-        if !seen.stops.get() {
-            seen.held[sort].borrow_mut().push(nanoseconds(began.elapsed()));
+        until_closed(&mut stream, SORTS[sort].0, &stops).await;
+        if !stops.load(Ordering::Relaxed) {
+            lasted[sort].borrow_mut().push(nanoseconds(began.elapsed()));
         }
     }
 }
 
-async fn until_closed(stream: &mut TcpStream, sort: Sort, seen: &Seen) {
+async fn until_closed(stream: &mut TcpStream, sort: Sort, stops: &AtomicBool) {
     let beginning: Vec<u8> = match sort {
         Sort::Silent => Vec::new(),
         Sort::SlowHead => b"GET /healthz HTTP/1.1\r\n".to_vec(),
@@ -204,7 +242,7 @@ async fn until_closed(stream: &mut TcpStream, sort: Sort, seen: &Seen) {
         return;
     }
     let mut some = [0; 64];
-    while !seen.stops.get() {
+    while !stops.load(Ordering::Relaxed) {
         match sort {
             Sort::Unread => {
                 sleep(TRICKLE).await;

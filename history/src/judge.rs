@@ -46,6 +46,7 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
         Scenario::Plain => {
             report.at_most_ms("revocation, p50", PLAIN_P50_MS, percentile(&ends, 500));
             report.at_most_ms("revocation, p99", PLAIN_P99_MS, percentile(&ends, 990));
+            by_tenth(&mut report, &changes);
         }
         Scenario::Faults => {
             // A call of a node that is stopped or cut off waits for that node, whatever it does.
@@ -187,6 +188,19 @@ fn by_class(report: &mut Report, world: &World, changes: &[Change], breaks: &[Br
     for (class, mut times) in classed {
         times.sort_unstable();
         report.times(&format!("revocations, {class}"), &times);
+    }
+}
+
+/// Revocations in the order in which they began, in ten parts: what becomes worse as a run goes on,
+/// and what was one bad moment.
+fn by_tenth(report: &mut Report, changes: &[Change]) {
+    let mut ends: Vec<&Change> = changes.iter().filter(|change| change.is_end()).collect();
+    ends.sort_unstable_by_key(|end| end.invoked);
+    let part = ends.len().div_ceil(10).max(1);
+    for (place, ends) in ends.chunks(part).enumerate() {
+        let mut times: Vec<u64> = ends.iter().map(|end| end.returned - end.invoked).collect();
+        times.sort_unstable();
+        report.times(&format!("revocations, tenth {}", place + 1), &times);
     }
 }
 

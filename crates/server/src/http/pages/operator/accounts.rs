@@ -56,7 +56,7 @@ pub(crate) async fn page(visit: Visit) -> Answer {
     let body = html! {
         div.head { div {
             h1 { "Merchants" }
-            p.lede { (ui::count(counts[0], "account", "accounts")) ". Opening one is told to it; what is shown here is not." }
+            p.lede { (ui::count(counts[0], "account", "accounts")) ". Each is told when its page is opened; this list tells nobody." }
         } }
         (said::done(&visit))
         div.stack id="list" data-say=(ui::count(i64::try_from(found.len()).unwrap_or(0), "row", "rows")) {
