@@ -161,7 +161,9 @@ fn is_news(name: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
         Some(_) => false,
     };
     let is_whole = matches!(name, "kind" | "environment" | "name") && was.is_none();
-    was != is && !is_whole && !(is_empty(was) && is_empty(is))
+    // A list refuses unless somebody wants otherwise.
+    let is_usual = name == "address_mode" && was.is_none() && is.is_some_and(|is| is == "enforce");
+    was != is && !is_whole && !is_usual && !(is_empty(was) && is_empty(is))
 }
 
 /// What changed, field by field.
