@@ -25,7 +25,7 @@ async function ask(owner, name) {
   await owner.grant({ Payouts: 'Write' });
   await owner.press(WORDS.create);
   assert.match(owner.path, /^\/approvals\/apr_/, await owner.alert());
-  assert.match(await owner.text(), /nothing has changed yet/i);
+  assert.match(await owner.text(), /it is not done yet/i);
   return owner.path;
 }
 

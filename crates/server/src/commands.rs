@@ -191,6 +191,17 @@ impl Moment {
     }
 }
 
+/// Why somebody did something, in their words: some, not endless, without control characters but
+/// the ends of lines.
+pub(crate) fn checked_words(field: &str, words: &str) -> Result<String, Error> {
+    let (words, max) = (words.trim(), keyway_domain::limits::WHY_CHARS_MAX);
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r');
+    if !(1..=max).contains(&words.chars().count()) || words.chars().any(is_odd) {
+        return Err(Error::invalid(field, format!("say why, in 1 to {max} characters")));
+    }
+    Ok(words.to_owned())
+}
+
 /// A name as people write it: not empty, not endless, without control characters.
 pub(crate) fn checked_name(field: &str, name: &str) -> Result<String, Error> {
     let chars = name.chars().count();

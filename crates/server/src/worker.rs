@@ -21,9 +21,9 @@ use keyway_domain::limits::{
 use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
-    DbError, Tx, accounts, alerts as kept_alerts, audit, changes, credentials, deliveries, events,
-    idempotency, links, messages, operators, proofs, repeats as stored_repeats, requests, reveals,
-    sessions, settings, tokens, tries,
+    DbError, Tx, accounts, alerts as kept_alerts, approvals, audit, changes, credentials,
+    deliveries, events, idempotency, links, messages, operators, proofs, repeats as stored_repeats,
+    requests, reveals, sessions, settings, tokens, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -77,6 +77,8 @@ const LINKS_KEPT_MS: i64 = 30 * DAY_MS;
 const CHANGES_KEPT_MS: i64 = 7 * DAY_MS;
 /// Alerts that are over are remembered so long.
 const ALERTS_KEPT_MS: i64 = 400 * DAY_MS;
+/// What waited for a second person is forgotten so long after it was over.
+const APPROVALS_KEPT_MS: i64 = 400 * DAY_MS;
 /// The setting that is written to see whether anything can be.
 const WRITTEN: &str = "written";
 /// Rows that are forgotten in one transaction: no change waits long behind it.
@@ -287,6 +289,7 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             messages::prune(tx, now.plus_ms(-LETTERS_KEPT_DAYS * DAY_MS))?;
             kept_alerts::prune(tx, now.plus_ms(-ALERTS_KEPT_MS))?;
             tokens::prune(tx, now.plus_ms(-TOKENS_KEPT_MS))?;
+            approvals::prune(tx, now.plus_ms(-APPROVALS_KEPT_MS))?;
             operators::prune(tx, now.plus_ms(-SESSIONS_KEPT_MS))?;
             reveals::prune(tx, now)
         })

@@ -16,3 +16,7 @@ CREATE TABLE approvals (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX approvals_of_account ON approvals (account_id, id);
+
+CREATE INDEX approvals_open ON approvals (account_id, expires_at) WHERE state IN ('waiting', 'approved');
+
+CREATE INDEX approvals_by_age ON approvals (expires_at);

@@ -48,8 +48,10 @@ impl Show {
 pub struct Search {
     /// Which.
     pub show: Show,
-    /// With this in the name, or at the start of an id or of a member's address; empty for all.
+    /// With this in the name, or at the start of an id; empty for all.
     pub text: String,
+    /// Whether it is looked for at the start of people's addresses, too.
+    pub in_addresses: bool,
     /// Older than this one.
     pub before: Option<AccountId>,
 }
@@ -87,10 +89,15 @@ pub fn page(tx: &mut Tx<'_>, search: &Search, limit: u32) -> Result<Vec<Found>, 
         let text = literally(&search.text.to_ascii_lowercase());
         sql.push_str(
             " AND (lower(a.name) LIKE $3 ESCAPE '\\' OR lower(a.external_id) LIKE $4 ESCAPE '\\'
-                 OR a.id LIKE $4 ESCAPE '\\'
-                 OR EXISTS (SELECT 1 FROM members m WHERE m.account_id = a.id
-                     AND m.removed_at IS NULL AND m.email LIKE $4 ESCAPE '\\'))",
+                 OR a.id LIKE $4 ESCAPE '\\'",
         );
+        if search.in_addresses {
+            sql.push_str(
+                " OR EXISTS (SELECT 1 FROM members m WHERE m.account_id = a.id
+                     AND m.removed_at IS NULL AND m.email LIKE $4 ESCAPE '\\')",
+            );
+        }
+        sql.push(')');
         values.extend([format!("%{text}%").into(), format!("{text}%").into()]);
     }
     values.push(i64::from(limit).into());

@@ -133,3 +133,8 @@ pub fn count_open(tx: &mut Tx<'_>, account: AccountId, now: Time) -> Result<u64,
     let count = tx.first(sql, &[account.to_string().into(), now.0.into()], |row| row.integer(0))?;
     Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
 }
+
+/// Forgets those that were over before an instant: what became of them is in the audit log.
+pub fn prune(tx: &mut Tx<'_>, before: Time) -> Result<u64, DbError> {
+    tx.run("DELETE FROM approvals WHERE expires_at < $1", &[before.0.into()])
+}

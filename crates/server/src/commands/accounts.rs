@@ -3,14 +3,13 @@
 use keyway_domain::Environment;
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::AccountId;
-use keyway_domain::limits::WHY_CHARS_MAX;
 use keyway_secret::OsEntropy;
 use keyway_store::accounts::{self, Account};
 use keyway_store::{DbError, Tx};
 use serde_json::json;
 
 use super::credentials::{NewCredential, create_one};
-use super::{Error, Moment, checked_name};
+use super::{Error, Moment, checked_name, checked_words};
 use crate::codes::Code;
 
 /// The longest external id: a UUID with room.
@@ -79,7 +78,7 @@ pub fn set_suspended(
     id: AccountId,
     (suspended, reason): (bool, Option<&str>),
 ) -> Result<Account, Error> {
-    let reason = reason.map(checked_reason).transpose()?;
+    let reason = reason.map(|reason| checked_words("reason", reason)).transpose()?;
     let mut account = accounts::lock(tx, id)?.ok_or(Error::NotFound("account"))?;
     if account.suspended == suspended {
         return Ok(account);
@@ -94,16 +93,6 @@ pub fn set_suspended(
     let happened = Happened::new(kind, json!({ "suspended": !suspended }), after);
     moment.record(tx, id, id.to_string(), happened)?;
     Ok(account)
-}
-
-fn checked_reason(reason: &str) -> Result<String, Error> {
-    let reason = reason.trim();
-    let fits = (1..=WHY_CHARS_MAX).contains(&reason.chars().count());
-    if !fits || reason.chars().any(|c| c.is_control() && c != '\n' && c != '\r') {
-        let message = format!("say why, in 1 to {WHY_CHARS_MAX} characters");
-        return Err(Error::invalid("reason", message));
-    }
-    Ok(reason.to_owned())
 }
 
 fn checked_external_id(id: &str) -> Result<String, Error> {

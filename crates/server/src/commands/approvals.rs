@@ -13,18 +13,18 @@ use keyway_domain::event::{Happened, Kind as Fact};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, ApprovalId, CredentialId, MemberId};
 use keyway_domain::lifecycle::Edit;
-use keyway_domain::limits::{APPROVAL_MS, APPROVALS_OPEN_MAX, WHY_CHARS_MAX};
+use keyway_domain::limits::{APPROVAL_MS, APPROVALS_OPEN_MAX};
 use keyway_domain::member::Member;
 use keyway_domain::rules::Rules;
 use keyway_domain::scheme::{Act, Scheme, StepUpRule};
 use keyway_domain::time::Time;
 use keyway_secret::OsEntropy;
-use keyway_store::{Tx, approvals, credentials, members, owners, replacements};
+use keyway_store::{Tx, accounts, approvals, credentials, members, owners, replacements};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::credentials::{self as commands, Change, NewCredential, Shown};
-use super::{Error, Moment, Second, rules, team};
+use super::{Error, Moment, Second, checked_words, rules, team};
 use crate::codes::Code;
 
 /// What a member wants done.
@@ -58,6 +58,8 @@ pub enum What {
         addresses: Option<Vec<IpNet>>,
         mode: Option<String>,
     },
+    /// Another end.
+    Expire { id: CredentialId, at: Option<Time> },
     /// Other rules of the account.
     Rules { own: Rules },
 }
@@ -108,6 +110,7 @@ impl What {
             Self::Rotate { .. } => Act::Rotate,
             Self::Regenerate { .. } => Act::Regenerate,
             Self::Edit { .. } => Act::Edit,
+            Self::Expire { .. } => Act::Expire,
             Self::Rules { .. } => return None,
         })
     }
@@ -119,14 +122,15 @@ impl What {
             | Self::Replace { id, .. }
             | Self::Rotate { id, .. }
             | Self::Regenerate { id }
-            | Self::Edit { id, .. } => Some(*id),
+            | Self::Edit { id, .. }
+            | Self::Expire { id, .. } => Some(*id),
             Self::Create { .. } | Self::Rules { .. } => None,
         }
     }
 
     /// Whether a secret comes of it.
     pub fn makes_secret(&self) -> bool {
-        !matches!(self, Self::Edit { .. } | Self::Rules { .. })
+        !matches!(self, Self::Edit { .. } | Self::Expire { .. } | Self::Rules { .. })
     }
 }
 
@@ -163,6 +167,7 @@ impl Asked {
             What::Rotate { .. } => "Rotate",
             What::Regenerate { .. } => "Regenerate",
             What::Edit { .. } => "Change the access of",
+            What::Expire { .. } => "Change the end of",
             What::Rules { .. } => return "Change the security rules".to_owned(),
         };
         format!("{verb} “{}”", self.name)
@@ -228,13 +233,13 @@ fn perform(
                 expires_at: *expires_at,
             };
             let (credential, shown) = commands::create(tx, moment, account, new)?;
-            team::give_care(tx, moment, account, credential.id, *owner)?;
+            give_care(tx, moment, &credential, *owner)?;
             Ok(made((credential, shown)))
         }
         What::Duplicate { id, name, grant, owner } => {
             let (name, grant) = (Some(name.clone()), grant_of(moment, grant.as_ref())?);
             let (credential, shown) = commands::duplicate(tx, moment, account, *id, name, grant)?;
-            team::give_care(tx, moment, account, credential.id, *owner)?;
+            give_care(tx, moment, &credential, *owner)?;
             Ok(made((credential, shown)))
         }
         What::Replace { id, name } => replace(tx, moment, account, *id, name).map(made),
@@ -252,8 +257,26 @@ fn perform(
             let changed = commands::change(tx, moment, account, *id, Change::Edit(edit))?;
             Ok(Done::Changed(Box::new(changed)))
         }
+        What::Expire { id, at } => {
+            let changed = commands::change(tx, moment, account, *id, Change::Expire(*at))?;
+            Ok(Done::Changed(Box::new(changed)))
+        }
         What::Rules { own } => rules::set(tx, moment, account, *own).map(|()| Done::Ruled),
     }
+}
+
+/// Puts what was made into somebody's care, who may have left since it was asked for.
+fn give_care(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    made: &Credential,
+    owner: MemberId,
+) -> Result<(), Error> {
+    let left = || Undecidable::Stale("who was to have care of it has left").into();
+    team::give_care(tx, moment, made.account, made.id, owner).map_err(|error| match error {
+        Error::NotFound("member") if moment.second.is_some() => left(),
+        error => error,
+    })
 }
 
 fn replace(
@@ -400,6 +423,13 @@ fn check_fresh(
     approval: &Approval,
     asked: &Asked,
 ) -> Result<(), Error> {
+    // Held until it is done: what is looked at here is what is changed then.
+    if let Some(id) = approval.credential {
+        credentials::lock(tx, &moment.realm.rules, approval.account, id)?;
+    }
+    if asked.rules.is_some() {
+        accounts::lock(tx, approval.account)?;
+    }
     stale(tx, moment, approval, asked)?.map_or(Ok(()), |stale| Err(stale.into()))
 }
 
@@ -434,14 +464,9 @@ pub fn decline(
     id: ApprovalId,
     why: &str,
 ) -> Result<(), Error> {
-    let why = why.trim();
-    let chars = why.chars().count();
-    if chars == 0 || chars > WHY_CHARS_MAX {
-        let message = format!("say why, in 1 to {WHY_CHARS_MAX} characters");
-        return Err(Error::invalid("why", message));
-    }
+    let why = checked_words("why", why)?;
     let (approval, asked) = lock(tx, moment, by.account, id)?;
-    let declined = approval.decline(by.id, why.to_owned(), moment.now)?;
+    let declined = approval.decline(by.id, why, moment.now)?;
     still(tx, moment, &declined, (&asked, by.id))?;
     approvals::save(tx, &moment.realm.rules.seals, &declined)?;
     record(tx, moment, &declined, &asked, Fact::ApprovalDeclined)

@@ -94,8 +94,6 @@ pub(super) fn create_one(
     let rules = &moment.realm.rules;
     room_for_one(tx, account)?;
     let id = CredentialId::new(moment.now, &mut OsEntropy);
-    let shared_id = shared_id(tx, account, kind, new.environment)?;
-    let (secret, shown) = draw_secret(moment, kind, new.environment, id, 1, shared_id.as_deref());
     let mut credential = Credential {
         id,
         account,
@@ -106,16 +104,21 @@ pub(super) fn create_one(
         addresses: Vec::new(),
         address_mode: AddressMode::Enforce,
         rate: new.rate,
-        client_id: shared_id,
+        client_id: None,
         expires_at: checked_expiry(kind, new.expires_at, moment.now)?,
         status: Status::Live,
         created_at: moment.now,
         version: 1,
-        secrets: vec![secret],
+        secrets: Vec::new(),
     };
     credential.set_addresses(new.addresses, new.address_mode);
     super::rules::check_new(tx, moment, kind, &credential)?;
+    // Nothing is written before this: what waits for a second person has changed nothing.
     super::rules::check_second(tx, moment, None, &credential)?;
+    credential.client_id = shared_id(tx, account, kind, new.environment)?;
+    let shared_id = credential.client_id.as_deref();
+    let (secret, shown) = draw_secret(moment, kind, new.environment, id, 1, shared_id);
+    credential.secrets.push(secret);
     credentials::insert(tx, rules, &credential).map_err(|error| single_taken(error, kind))?;
     let after = json!({
         "kind": credential.kind,
@@ -278,8 +281,10 @@ pub fn change(
             Ok(changed)
         }
         Change::Expire(at) => {
+            let before = credential.clone();
             let changed = credential.set_expiry(&permit, checked_expiry(kind, at, now)?, now)?;
             super::rules::check_expiry(tx, moment, kind, &changed.0)?;
+            super::rules::check_second(tx, moment, Some(&before), &changed.0)?;
             Ok(changed)
         }
         Change::Revoke => credential.revoke(&permit, now),

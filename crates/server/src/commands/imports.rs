@@ -84,6 +84,7 @@ pub fn import(
             state: SecretState::Current,
         }],
     };
+    super::rules::check_second(tx, moment, None, &credential)?;
     credentials::insert(tx, rules, &credential).map_err(taken)?;
     settings::save(tx, IMPORTED, &[1])?;
     let after = json!({ "kind": credential.kind, "name": credential.name, "algorithm": name });

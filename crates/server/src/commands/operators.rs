@@ -3,8 +3,6 @@
 
 use std::net::IpAddr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyway_domain::actor::Actor;
 use keyway_domain::credential::{Status, is_in};
 use keyway_domain::event::{Happened, Kind};
@@ -12,22 +10,14 @@ use keyway_domain::grant::Grant;
 use keyway_domain::id::{AccountId, CredentialId, OperatorSessionId};
 use keyway_domain::limits::{OPERATOR_LINK_MS, OPERATOR_SESSION_MS};
 use keyway_domain::time::Time;
-use keyway_secret::{Entropy as _, OsEntropy, Pepper, SecretText};
+use keyway_secret::{OsEntropy, Pepper, SecretText};
 use keyway_store::accounts::OPERATOR;
 use keyway_store::operators::{self, OperatorSession, Stage};
 use keyway_store::{DbError, Rules, Tx, credentials};
 use serde_json::json;
 
+use super::sessions::new_token;
 use super::{Error, Moment, repeats};
-
-/// Bytes of what a link or a browser shows.
-const TOKEN_BYTES: usize = 32;
-
-fn new_token() -> SecretText {
-    let mut bytes = [0; TOKEN_BYTES];
-    OsEntropy.fill(&mut bytes);
-    SecretText::new(URL_SAFE_NO_PAD.encode(bytes))
-}
 
 /// What is kept of a link's text.
 pub fn link_digest(keys: &Pepper, text: &str) -> [u8; 32] {

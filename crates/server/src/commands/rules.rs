@@ -146,12 +146,17 @@ fn second_person(tx: &mut Tx<'_>, moment: &Moment, account: AccountId) -> Result
     }
 }
 
-/// Whether an edit lets something pass that was refused before.
+/// Whether a change lets something pass that was refused before, or would be some day.
 fn widens(before: &Credential, after: &Credential) -> bool {
+    let ends_later = match (before.expires_at, after.expires_at) {
+        (Some(was), Some(is)) => is > was,
+        (was, None) => was.is_some(),
+        (None, Some(_)) => false,
+    };
     let (was, is) = (before.enforced_addresses(), after.enforced_addresses());
     let is_in = |range: &ipnet::IpNet| was.iter().any(|wider| wider.contains(range));
     let from_more = !was.is_empty() && (is.is_empty() || !is.iter().all(is_in));
-    !before.grant.covers(after.grant) || from_more
+    !before.grant.covers(after.grant) || from_more || ends_later
 }
 
 /// A rule that nobody could ever switch off again would lock its account.
@@ -216,7 +221,7 @@ fn checked(scheme: &Scheme, own: Rules) -> Result<(), Error> {
 }
 
 /// Rules as the audit log tells them.
-fn said(rules: &Rules) -> serde_json::Value {
+pub fn said(rules: &Rules) -> serde_json::Value {
     json!({
         "second_factor": rules.second_factor,
         "overlap_max": rules.overlap_ms_max.map(say_duration),

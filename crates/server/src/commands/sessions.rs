@@ -1,17 +1,29 @@
 //! Browsers that are signed in.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::SessionId;
 use keyway_domain::limits::{DEVICE_MS, SESSION_IDLE_MS, SESSION_MS};
 use keyway_domain::member::Member;
 use keyway_domain::time::Time;
-use keyway_secret::{OsEntropy, Pepper};
+use keyway_secret::{Entropy as _, OsEntropy, Pepper, SecretText};
 use keyway_store::sessions::{self, Session, Stage};
 use keyway_store::{DbError, Tx, members, reveals};
 use serde_json::json;
 
 use super::proofs::{Lane, forget_tries};
 use super::{Error, Moment};
+
+/// Bytes of what a browser shows: its session's token, and its own.
+const TOKEN_BYTES: usize = 32;
+
+/// A random text for a cookie.
+pub fn new_token() -> SecretText {
+    let mut bytes = [0; TOKEN_BYTES];
+    OsEntropy.fill(&mut bytes);
+    SecretText::new(URL_SAFE_NO_PAD.encode(bytes))
+}
 
 /// What is kept of a session's token.
 pub fn session_digest(keys: &Pepper, token: &str) -> [u8; 32] {

@@ -166,7 +166,7 @@ fn admit(visit: &Visit, page: &Page) -> Result<(), Stop> {
     let role = signed.member.role;
     let may = |roles: &[keyway_domain::actor::Role]| roles.contains(&role);
     let allowed = match page.for_whom {
-        For::Anyone | For::Member | For::Operator(..) => true,
+        For::Anyone | For::Member | For::Active | For::Operator(..) => true,
         For::Managers => may(&scheme.people.manage),
         For::Auditors => may(&scheme.people.audit),
         For::Settlers => may(&scheme.people.settings),
@@ -189,7 +189,7 @@ fn not_your_role(signed: &Signed, page: &Page) -> String {
                 act.verb()
             );
         }
-        For::Anyone | For::Member | For::Operator(..) => "do this",
+        For::Anyone | For::Member | For::Active | For::Operator(..) => "do this",
     };
     format!(
         "Your role, {}, may not {what}. Ask an owner of the account.",

@@ -409,7 +409,11 @@ fn credential_routes() -> Vec<Route> {
         )
         .created()
         .batch()
-        .refuses(&[Code::AlreadyImported, Code::TooManyCredentials]),
+        .refuses(&[
+            Code::AlreadyImported,
+            Code::TooManyCredentials,
+            Code::SecondPersonNeeded,
+        ]),
         post::<revoke_all::RevokeAll, Changed<revoke_all::RevokedAll>>(
             "/v1/accounts/{account}/credentials/revoke-all",
             "revokeAllCredentials",

@@ -280,3 +280,68 @@ async fn rules_that_cannot_be_read_let_nothing_through() {
         "grant": ["payouts:write"], "on_behalf_of": { "member": OWNER, "role": "owner" } });
     keyway.create(&account, speaks).await.expect(503);
 }
+
+#[tokio::test]
+async fn a_suspended_account_decides_and_takes_nothing() {
+    let (keyway, mut ada, mut grace, account) = start().await;
+    let (waits, approved) = (ask(&mut ada, "One").await, ask(&mut ada, "Two").await);
+    send(&mut grace, &approved, "approve", &[("password", PASSWORD)]).await.expect(303);
+    keyway.post(&format!("/v1/accounts/{account}/suspend"), json!({})).await.expect(200);
+    send(&mut grace, &waits, "approve", &[("password", PASSWORD)]).await.expect(403);
+    send(&mut ada, &approved, "take", &[("password", PASSWORD)]).await.expect(403);
+    assert_eq!(count(&keyway, &account).await, 0);
+    keyway.post(&format!("/v1/accounts/{account}/resume"), json!({})).await.expect(200);
+    let again = [("password", PASSWORD), ("once", "again")];
+    send(&mut ada, &approved, "take", &again).await.expect(303);
+}
+
+#[tokio::test]
+async fn a_longer_life_waits_and_a_shorter_one_does_not() {
+    let (keyway, mut ada, mut grace, account) = start().await;
+    let ends = "2027-02-01T00:00:00Z";
+    let body = json!({ "kind": "key", "environment": "live", "name": "Pays",
+        "grant": ["payouts:write"], "expires_at": ends });
+    let id = keyway.create(&account, body).await.expect(201).id();
+    let form = ada.form(&format!("/live/keys/{id}/expire")).await;
+    let shorter = form.clone().with("expires", "30").with("password", PASSWORD);
+    let to = leads_to(&ada.submit(&shorter).await).to_owned();
+    assert!(to.contains("done=expiry"), "{to}");
+    let form = ada.form(&format!("/live/keys/{id}/expire")).await;
+    let longer = form.with("expires", "180").with("password", PASSWORD);
+    let page = leads_to(&ada.submit(&longer).await).trim_end_matches("?done=asked").to_owned();
+    assert!(page.starts_with("/approvals/apr_"), "{page}");
+    let shown = grace.get(&page).await.expect(200).text;
+    assert!(shown.contains("<del>") && shown.contains("<ins>"), "{shown}");
+    send(&mut grace, &page, "approve", &[("password", PASSWORD)]).await.expect(303);
+    let now = keyway.show(&account, &id).await["expires_at"].as_str().map(str::to_owned);
+    assert!(now.as_deref() > Some(ends), "{now:?}");
+}
+
+#[tokio::test]
+async fn who_approves_sees_all_of_what_is_asked_for() {
+    let (keyway, mut ada, mut grace, account) = start().await;
+    let form = ada.form("/live/keys/new").await.with("name", "Reports");
+    let form = form.with("scope", "payouts:write").with("expires", "30");
+    let form = form.with("addresses", "203.0.113.7").with("address_mode", "report");
+    let page = leads_to(&ada.submit(&form).await).trim_end_matches("?done=asked").to_owned();
+    let shown = grace.get(&page).await.expect(200).text;
+    assert!(shown.contains("only reports, and refuses nothing"), "{shown}");
+    // A change of rules says each of them, as it was and as it will be.
+    let form = ada.form(RULES).await.without("second_person").with("lifetime_days_max", "60");
+    let page = leads_to(&ada.submit(&form.with("password", PASSWORD)).await).to_owned();
+    let page = page.trim_end_matches("?done=asked");
+    let shown = grace.get(page).await.expect(200).text;
+    assert!(shown.contains("second person <del>true</del> <ins>false</ins>"), "{shown}");
+    assert!(shown.contains("lifetime days max <ins>60</ins>"), "{shown}");
+    for why in ["a\0b", "a\u{1b}b"] {
+        send(&mut grace, page, "decline", &[("why", why)]).await.expect(422);
+    }
+    // What the platform's backend takes over for a member waits, too.
+    let key = json!({ "kind": "key", "environment": "live", "name": "Old",
+        "grant": ["payouts:write"], "algorithm": "sha256", "hash": "ab".repeat(32) });
+    let on_behalf_of = json!({ "member": OWNER, "role": "owner" });
+    let speaks = json!({ "keys": [key], "on_behalf_of": on_behalf_of });
+    let path = format!("/v1/accounts/{account}/credentials/import");
+    let refused = keyway.post(&path, speaks).await.expect(409).json();
+    assert_eq!(refused["code"], "second_person_needed");
+}

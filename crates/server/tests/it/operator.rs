@@ -210,6 +210,17 @@ async fn an_account_is_told_that_it_was_looked_at() {
     assert_eq!(views().await, 1, "told once for a while");
     let log = ada.get("/audit").await.expect(200).text;
     assert!(log.contains("Looked at by the platform"), "{log}");
+    // Where the platform's people sit is in the platform's own log only.
+    let path = format!("/v1/accounts/{account}/events?type=account.viewed_by_platform");
+    let told = keyway.get(&path).await.expect(200).json();
+    assert_eq!(
+        (&told["data"][0]["address"], &told["data"][0]["client"]),
+        (&Value::Null, &Value::Null)
+    );
+    let own = keyway.get("/v1/events?limit=100").await.expect(200).json();
+    let own =
+        own["data"].as_array().expect("a list").iter().find(|e| e["type"] == "operator.entered");
+    assert_eq!(own.expect("it is told")["address"], "127.0.0.1");
     let another = token(&keyway, json!({})).await;
     enter(&keyway, &another).await.get(&format!("/operator/{account}")).await.expect(200);
     assert_eq!(views().await, 2, "by each token");
@@ -331,6 +342,7 @@ async fn merchants_are_found_by_name_id_and_people() {
         ("q=grace%40", 1),
         ("q=race%40", 0),
         ("q=%27%20OR%201%3D1", 0),
+        ("q=%00grace%40", 1),
         ("show=suspended", 0),
         ("show=nonsense", 50),
         ("after=nonsense", 50),
@@ -344,4 +356,14 @@ async fn merchants_are_found_by_name_id_and_people() {
     let (second, page) = rows(&format!("after={after}")).await;
     assert_eq!(second, 11);
     assert!(text_of(&page, "list").is_some());
+    // Who may see no people finds none by their addresses, and sees no counts of what is hidden.
+    let narrow = token(&keyway, json!({ "grant": ["accounts:read"] })).await;
+    let mut browser = enter(&keyway, &narrow).await;
+    let page = browser.get("/operator?q=grace%40&show=alerts").await.expect(200).text;
+    assert_eq!(page.matches("data-row").count(), 0);
+    let page = browser.get("/operator").await.expect(200).text;
+    for hidden in ["People</th>", "Alerts</th>", "API keys</th>", "With alerts", "Webhooks failing"]
+    {
+        assert!(!page.contains(hidden), "{hidden}: {page}");
+    }
 }

@@ -134,7 +134,7 @@ async fn the_roundabout_ways_to_an_act_ask_for_the_same_role() {
 pub(crate) fn has(keyway: &Keyway, whom: For, role: Role) -> bool {
     let scheme = &keyway.app.platform.rules.scheme;
     match whom {
-        For::Anyone | For::Member => true,
+        For::Anyone | For::Member | For::Active => true,
         For::Operator(..) => false,
         For::Managers => scheme.people.manage.contains(&role),
         For::Auditors => scheme.people.audit.contains(&role),

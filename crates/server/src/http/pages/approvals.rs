@@ -4,7 +4,7 @@
 use http::StatusCode;
 use keyway_domain::Environment;
 use keyway_domain::approval::{Approval, State, Undecidable};
-use keyway_domain::credential::Credential;
+use keyway_domain::credential::{AddressMode, Credential};
 use keyway_domain::grant::Grant;
 use keyway_domain::id::{ApprovalId, MemberId};
 use keyway_domain::member::Member;
@@ -21,8 +21,8 @@ use super::step_up::{Asked as Proof, Next, Wanted, again, asked};
 use super::ui;
 use super::visit::{Signed, Visit};
 use super::{Answer, grants, icons, layout, said};
-use crate::commands::Error;
 use crate::commands::approvals::{self as commands, Asked, What};
+use crate::commands::{Error, rules};
 
 /// The newest that the inbox shows.
 const SHOWN: u32 = 100;
@@ -196,6 +196,20 @@ impl Case<'_> {
         }
     }
 
+    /// What a credential may do, and from where.
+    fn reach(&self, grant: Option<&String>, addresses: &[ipnet::IpNet], mode: &str) -> Markup {
+        html! {
+            dt { "Access" } dd { (self.access(grant)) }
+            dt { "Addresses" }
+            dd { (listed(addresses)) @if !addresses.is_empty() { ": the list " (mode_word(mode)) } }
+        }
+    }
+
+    /// The same of what is made like the credential that it starts from.
+    fn like_it(&self, grant: Option<&String>) -> Markup {
+        html! { @if let Some(on) = &self.credential { (self.reach(grant, &on.addresses, on.address_mode.as_str())) } }
+    }
+
     fn what(&self) -> Markup {
         let kind = self.asked.kind.as_deref().and_then(|kind| self.scheme().kind(kind));
         let end = |at: Option<Time>| at.map_or_else(|| "never".to_owned(), Time::to_minute_text);
@@ -207,37 +221,44 @@ impl Case<'_> {
                     dd { a href={ "/" (on.environment.as_str()) "/keys/" (on.id) } { bdi { (on.name) } } " " (ui::environment_badge(self.scheme(), on.environment)) }
                 }
                 @match &self.asked.what {
-                    What::Create { environment, grant, addresses, expires_at, owner, .. } => {
+                    What::Create { environment, grant, addresses, mode, expires_at, owner, .. } => {
                         @if let Some(at) = Environment::parse(environment) { dt { "Environment" } dd { (ui::environment_badge(self.scheme(), at)) } }
-                        dt { "Access" } dd { (self.access(grant.as_ref())) }
-                        dt { "Addresses" } dd { (listed(addresses)) }
+                        (self.reach(grant.as_ref(), addresses, mode))
                         dt { "Expires" } dd { (end(*expires_at)) }
                         dt { "Owner" } dd { bdi { (named(&self.people, *owner)) } }
                     }
                     What::Duplicate { name, grant, owner, .. } => {
                         dt { "Name" } dd { bdi { (name) } }
-                        dt { "Access" } dd { (self.access(grant.as_ref())) }
+                        (self.like_it(grant.as_ref()))
                         dt { "Owner" } dd { bdi { (named(&self.people, *owner)) } }
                     }
                     What::Replace { name, .. } => {
                         dt { "Name" } dd { bdi { (name) } }
-                        dt { "Access" } dd { (self.access(None)) }
+                        (self.like_it(None))
                     }
                     What::Rotate { overlap_ms, .. } => {
                         dt { "Current secret" }
-                        dd { @match overlap_ms { Some(0) => { "stops at once" } Some(ms) => { "works for " (say_duration(*ms)) " more" } None => { "works for as long as the type says" } } }
+                        dd { @match overlap_ms { Some(0) => { "stops at once" } Some(ms) => { "works for " (say_duration(*ms)) " more" } None => { "works for as long as usual" } } }
+                        (self.like_it(None))
                     }
-                    What::Regenerate { .. } => { dt { "Current secret" } dd { "stops at once" } }
+                    What::Regenerate { .. } => {
+                        dt { "Current secret" } dd { "stops at once" }
+                        (self.like_it(None))
+                    }
                     What::Edit { grant, addresses, mode, .. } => {
                         dt { "Access" } dd { (self.access(grant.as_ref())) }
                         @if let Some(addresses) = addresses {
                             dt { "Addresses" } dd { del { (listed(self.credential.as_ref().map_or(&[], |on| &on.addresses))) } " " ins { (listed(addresses)) } }
                         }
-                        @if let Some(mode) = mode { dt { "Address list" } dd { @if mode == "report" { "only reports" } @else { "is enforced" } } }
+                        @if let Some(mode) = mode { dt { "Address list" } dd { (mode_word(mode)) } }
+                    }
+                    What::Expire { at, .. } => {
+                        dt { "Expires" }
+                        dd { del { (end(self.credential.as_ref().and_then(|on| on.expires_at))) } " " ins { (end(*at)) } }
                     }
                     What::Rules { own } => {
-                        dt { "A second person" } dd { @if own.second_person { "stays" } @else { b { "is not asked for any more" } } }
-                        dt { "Everything else" } dd { "As the audit log shows it under this request." }
+                        dt { "Rules" }
+                        dd { (said::diff(&rules::said(&self.asked.rules.unwrap_or_default()), &rules::said(own))) }
                     }
                 }
                 dt { "Asked by" } dd { bdi { (named(&self.people, self.approval.asked_by)) } ", " (instant(self.approval.asked_at)) }
@@ -294,6 +315,8 @@ impl Case<'_> {
                             (proof.show(problems))
                             @if proof.is_possible() { div.row { button.btn.primary { (icons::KEY) "Do it and show the secret" } } }
                         }
+                    } @else if self.stale.is_some() {
+                        p { "It can’t be done any more as you asked for it. Take it back, and ask again." }
                     } @else if others.is_empty() {
                         (ui::note("warn", icons::TEAM, &html! { b { "Nobody else here may approve it." } " Invite somebody, or ask an owner to." }))
                     } @else {
@@ -314,7 +337,7 @@ impl Case<'_> {
                     (layout::marks(self.visit))
                     header { h2 id="h-ap" { "Approve" } }
                     div.body.stack {
-                        p { @if self.asked.what.makes_secret() { "Who asked can then do it within 7 days. The secret is shown to them only." } @else { "It is done as you approve it." } }
+                        p { @if self.asked.what.makes_secret() { "Who asked can then do it within 7 days. The secret is shown to them." } @else { "It is done as you approve it." } }
                         (proof.show(problems))
                         @if proof.is_possible() { div.row { button.btn.primary { (icons::CHECK) "Approve" } } }
                     }
@@ -350,6 +373,14 @@ impl Case<'_> {
 /// An instant that may break over two lines on a phone.
 fn instant(at: Time) -> Markup {
     html! { time.num datetime=(at.to_string()) { (at.to_minute_text()) } }
+}
+
+fn mode_word(mode: &str) -> &'static str {
+    if mode == AddressMode::Report.as_str() {
+        "only reports, and refuses nothing"
+    } else {
+        "is enforced"
+    }
 }
 
 fn listed(addresses: &[ipnet::IpNet]) -> Markup {

@@ -8,7 +8,7 @@ use keyway_store::audit::{Broken, Fault, Verified};
 use keyway_store::events::{self, Filter};
 use maud::{Markup, html};
 
-use super::fields::encoded;
+use super::fields::query;
 use super::problems::Stop;
 use super::visit::Visit;
 use super::{Answer, icons, layout, reply, said, ui};
@@ -41,7 +41,7 @@ fn asked(visit: &Visit) -> Result<Asked, Stop> {
         PERIODS.into_iter().find(|(word, ..)| *word == fields.text("period")).unwrap_or(PERIODS[0]);
     let action = said::titles().map(|(name, _)| name).find(|name| *name == fields.text("action"));
     let action = action.unwrap_or("").to_owned();
-    let text: String = fields.text("q").trim().chars().take(100).collect();
+    let text = fields.searched("q");
     let filter = Filter {
         account: Some(visit.signed()?.account.id),
         subject: None,
@@ -57,18 +57,12 @@ fn asked(visit: &Visit) -> Result<Asked, Stop> {
 impl Asked {
     fn query(&self, after: Option<EventId>) -> String {
         let after = after.map(|after| after.to_string()).unwrap_or_default();
-        let parts = [
+        query([
             ("q", self.text.as_str()),
             ("action", &self.action),
             ("period", self.period),
             ("after", &after),
-        ];
-        let parts: Vec<String> = parts
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", encoded(value)))
-            .collect();
-        parts.join("&")
+        ])
     }
 }
 

@@ -88,16 +88,11 @@ impl<'s> Case<'s> {
             .await
     }
 
-    /// Changes the access, or asks for it where that needs a second person.
-    async fn edit(&self, edit: Edit) -> Result<Reply, Trouble> {
+    /// Changes it, or asks for that where it needs a second person.
+    async fn ask(&self, what: What, done: &str) -> Result<Reply, Trouble> {
+        self.is_fresh()?;
         let (account, version) = (self.visit.signed()?.account.id, self.loaded.credential.version);
-        let what = What::Edit {
-            id: self.loaded.credential.id,
-            grant: grant_text(&self.visit.moment(), edit.grant),
-            addresses: edit.addresses,
-            mode: edit.address_mode.map(|mode| mode.as_str().to_owned()),
-        };
-        let to = format!("{}?done=edited", self.loaded.path());
+        let to = format!("{}?done={done}", self.loaded.path());
         let wanted = self.loaded.wanted(self.kind, self.act);
         self.visit
             .act(Some(wanted), move |tx, moment| {
@@ -286,7 +281,13 @@ async fn edit(case: &Case<'_>) -> Result<Reply, Trouble> {
     case.is_fresh()?;
     // Nothing narrows in silence: what it would have refused is seen first.
     taken.is_agreed(case.visit)?;
-    case.edit(edit).await
+    let what = What::Edit {
+        id: credential.id,
+        grant: grant_text(&case.visit.moment(), edit.grant),
+        addresses: edit.addresses,
+        mode: edit.address_mode.map(|mode| mode.as_str().to_owned()),
+    };
+    case.ask(what, "edited").await
 }
 
 fn rename_view(case: &Case, problems: &Problems) -> Markup {
@@ -309,7 +310,7 @@ fn expire_view(case: &Case, problems: &Problems) -> Markup {
 
 async fn expiring(case: &Case<'_>) -> Result<Reply, Trouble> {
     let at = expiry(case.visit, case.kind)?;
-    case.change(Change::Expire(at), "expiry").await
+    case.ask(What::Expire { id: case.loaded.credential.id, at }, "expiry").await
 }
 
 fn owner_view(case: &Case, problems: &Problems) -> Markup {

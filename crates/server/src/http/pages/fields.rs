@@ -12,6 +12,8 @@ const FIELDS_MAX: usize = 512;
 const SECRETS: [&str; 3] = ["password", "current", "code"];
 /// Names that say which form this is, and nothing of what was typed.
 const MARKS: [&str; 3] = ["csrf", "once", "kept"];
+/// Characters of what is looked for.
+const SEARCHED_CHARS_MAX: usize = 100;
 /// Names that may come more than once.
 const LISTS: [&str; 3] = ["id", "scope", "event"];
 
@@ -59,6 +61,13 @@ impl Fields {
     /// A field; empty if it is not there.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.plain.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// What somebody looks for: short, on one line, without what no text has (a database of texts
+    /// refuses a NUL).
+    pub(crate) fn searched(&self, name: &str) -> String {
+        let text = self.text(name).chars().filter(|c| !c.is_control());
+        text.collect::<String>().trim().chars().take(SEARCHED_CHARS_MAX).collect()
     }
 
     /// A field, if it is there and not empty.
@@ -117,6 +126,12 @@ fn decoded(text: &str) -> Option<String> {
         });
     }
     String::from_utf8(bytes).ok()
+}
+
+/// Writes a query of what is not empty.
+pub(crate) fn query<'v>(parts: impl IntoIterator<Item = (&'v str, &'v str)>) -> String {
+    let given = parts.into_iter().filter(|(_, value)| !value.is_empty());
+    given.map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
 }
 
 /// Writes a value for a query.

@@ -10,11 +10,10 @@ use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::due::OwnDays;
 use maud::{Markup, html};
 
-use super::fields::encoded;
 use super::new_key::people;
 use super::problems::Stop;
 use super::visit::Visit;
-use super::{Answer, icons, layout, reply, said, ui};
+use super::{Answer, fields, icons, layout, reply, said, ui};
 use crate::roster::{self, Entry, Listing, Query, Show, Sort};
 
 /// Rows of a page.
@@ -63,12 +62,7 @@ fn link(query: &Query, change: &[(&str, &str)]) -> String {
         parts.retain(|(known, _)| known != name);
         parts.push((name, value));
     }
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name}={}", encoded(value)))
-        .collect();
-    format!("/{}/keys?{}", query.environment.as_str(), parts.join("&"))
+    format!("/{}/keys?{}", query.environment.as_str(), fields::query(parts))
 }
 
 pub(crate) async fn list(visit: Visit) -> Answer {

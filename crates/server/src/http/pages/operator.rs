@@ -108,9 +108,7 @@ impl Visit {
         });
         let (next, position) = written.await?;
         let Some(next) = next else { return Err(Stop::Operator.into()) };
-        if position.is_none() {
-            return Ok(redirect(&next.to));
-        }
+        // Also when somebody else has just done it: then theirs is waited for.
         let reached = self.app().reach(position, Reach::Everywhere).await?;
         if reached.effect == Effect::Lost {
             return Err(lost());

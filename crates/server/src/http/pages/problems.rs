@@ -183,9 +183,13 @@ impl From<Error> for Trouble {
             Error::Conflict { .. }
             | Error::Refused(_)
             | Error::Member(_)
-            | Error::Undecidable(_)
-            | Error::SecondPerson(_) => {
+            | Error::Undecidable(_) => {
                 Self::Form(Problems::one(StatusCode::CONFLICT, "", said(&error)))
+            }
+            // Of several at once: what is done to one is asked for instead.
+            Error::SecondPerson(why) => {
+                let message = format!("{} One by one, it can be asked for.", said(why));
+                Self::Form(Problems::one(StatusCode::CONFLICT, "", message))
             }
             Error::NotPermitted(NotPermitted::StepUp { .. }) => {
                 Self::Form(Problems::one(StatusCode::UNAUTHORIZED, "", said(&error)))

@@ -10,7 +10,7 @@ use keyway_store::DbError;
 use keyway_store::requests::{self, ALLOWED, Filter, Place, REPORTED, Request};
 use maud::{Markup, html};
 
-use super::fields::encoded;
+use super::fields::query;
 use super::problems::Stop;
 use super::visit::Visit;
 use super::{Answer, icons, layout, reply, ui};
@@ -77,7 +77,7 @@ impl Asked {
     fn query(&self, after: Option<Place>) -> String {
         let key = self.filter.credential.map(|id| id.to_string()).unwrap_or_default();
         let after = after.map(|after| format!("{:x}", after.0)).unwrap_or_default();
-        let parts = [
+        query([
             ("id", self.id.as_str()),
             ("key", &key),
             ("outcome", &self.outcome),
@@ -85,13 +85,7 @@ impl Asked {
             ("address", self.filter.address.as_deref().unwrap_or("")),
             ("period", self.period),
             ("after", &after),
-        ];
-        let parts: Vec<String> = parts
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", encoded(value)))
-            .collect();
-        parts.join("&")
+        ])
     }
 }
 

@@ -26,6 +26,8 @@ pub enum For {
     Anyone,
     /// Whoever is signed in.
     Member,
+    /// Whoever is signed in, while the platform has not suspended the account.
+    Active,
     /// Who may change the team.
     Managers,
     /// Who may read the audit log.
@@ -160,17 +162,17 @@ fn key_pages() -> Vec<Page> {
 }
 
 fn account_pages() -> Vec<Page> {
-    use For::{Auditors, Managers, Member, Settlers};
+    use For::{Active, Auditors, Managers, Member, Settlers};
     pages! {
         GET "/requests" Member => requests::page;
         GET "/requests.csv" Member => requests::csv;
         GET "/requests.jsonl" Member => requests::json_lines;
         GET "/approvals" Member => approvals::list;
         GET "/approvals/{approval}" Member => approvals::page;
-        POST "/approvals/{approval}/approve" Member => approvals::approve;
+        POST "/approvals/{approval}/approve" Active => approvals::approve;
         POST "/approvals/{approval}/decline" Member => approvals::decline;
         POST "/approvals/{approval}/withdraw" Member => approvals::withdraw;
-        POST "/approvals/{approval}/take" Member => approvals::take;
+        POST "/approvals/{approval}/take" Active => approvals::take;
         GET "/audit" Auditors => audit::page;
         GET "/audit/verify" Auditors => audit::verify;
         GET "/audit.csv" Auditors => audit::csv;

@@ -163,11 +163,12 @@ fn is_news(name: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
     let is_whole = matches!(name, "kind" | "environment" | "name") && was.is_none();
     // A list refuses unless somebody wants otherwise.
     let is_usual = name == "address_mode" && was.is_none() && is.is_some_and(|is| is == "enforce");
-    was != is && !is_whole && !is_usual && !(is_empty(was) && is_empty(is))
+    let is_nothing = is_empty(was) && is_empty(is);
+    was != is && !(is_whole || is_usual || is_nothing)
 }
 
 /// What changed, field by field.
-fn diff(before: &Value, after: &Value) -> Markup {
+pub(super) fn diff(before: &Value, after: &Value) -> Markup {
     let empty = serde_json::Map::new();
     let before = before.as_object().unwrap_or(&empty);
     let after = after.as_object().unwrap_or(&empty);
@@ -206,7 +207,7 @@ pub(crate) fn done(visit: &Visit) -> Markup {
         "resumed" => "It is let in again.",
         "deleted" => "Deleted. It is refused everywhere from now on.",
         "saved" => "Saved.",
-        "asked" => "Asked for. Nothing has changed yet: somebody else has to approve it.",
+        "asked" => "Asked for. It is not done yet: somebody else has to approve it.",
         "approved" => "Approved. Who asked takes the new secret from here.",
         "did" => "Approved, and done.",
         "declined" => "Declined. Nothing has changed.",

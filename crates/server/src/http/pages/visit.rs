@@ -12,7 +12,7 @@ use keyway_domain::member::Member;
 use keyway_domain::rules::Standing;
 use keyway_domain::scheme::Scheme;
 use keyway_domain::time::Time;
-use keyway_secret::{Entropy as _, OsEntropy, SecretText, signature_matches};
+use keyway_secret::{SecretText, signature_matches};
 use keyway_store::accounts::Account;
 use keyway_store::sessions::{self, Session, Stage};
 use keyway_store::{DbError, Tx, accounts, approvals, members};
@@ -21,14 +21,13 @@ use super::SharedApp;
 use super::fields::Fields;
 use super::operator::{self, Operating};
 use super::problems::Stop;
+pub(crate) use crate::commands::sessions::new_token;
 use crate::commands::sessions::{is_good, session_digest};
 use crate::commands::{Moment, rules};
 use crate::http::{Call, Reply};
 
 /// A session's last use is written down at most this often.
 const SEEN_EVERY_MS: i64 = 60_000;
-/// Bytes of a session's token, and of a browser's own.
-const TOKEN_BYTES: usize = 32;
 
 /// Who is signed in.
 #[derive(Clone)]
@@ -111,13 +110,6 @@ impl Cookie {
         let sent = if matches!(self, Self::Operator) { "Strict" } else { "Lax" };
         format!("{name}={value}; Path=/; Max-Age={seconds}; SameSite={sent}{no_script}{only_tls}")
     }
-}
-
-/// A random text for a cookie.
-pub(crate) fn new_token() -> SecretText {
-    let mut bytes = [0; TOKEN_BYTES];
-    OsEntropy.fill(&mut bytes);
-    SecretText::new(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 impl Visit {
@@ -322,13 +314,15 @@ impl Visit {
             },
             (None, None) => Actor::System,
         };
+        // A merchant's log says that it was the platform, not where its people sit.
+        let is_members = self.operator.is_none();
         Moment {
             now: self.now,
             actor,
             step_up: None,
             request_id: self.call.request_id.clone(),
-            address: self.address(),
-            client: self.client(),
+            address: self.address().filter(|_| is_members),
+            client: self.client().filter(|_| is_members),
             reason: None,
             second: None,
             keys: Arc::clone(&app.keys),

@@ -8,7 +8,7 @@ use keyway_domain::time::{DAY_MS, Time};
 use maud::{Markup, html};
 
 use crate::commands::revoke_all::Which;
-use crate::http::pages::fields::{Fields, encoded};
+use crate::http::pages::fields::{Fields, query};
 use crate::http::pages::icons;
 
 /// Since or until when, as a word: `(word, label, days, whether since)`.
@@ -86,11 +86,7 @@ impl Choice {
 
     /// As a query, without what says nothing.
     pub(super) fn query(&self) -> String {
-        let parts = self.words().into_iter().filter(|(_, value)| !value.is_empty());
-        parts
-            .map(|(name, value)| format!("{name}={}", encoded(&value)))
-            .collect::<Vec<_>>()
-            .join("&")
+        query(self.words().iter().map(|(name, value)| (*name, value.as_str())))
     }
 
     /// As fields of the form that acts.

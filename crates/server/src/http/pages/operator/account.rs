@@ -14,7 +14,7 @@ use maud::{Markup, html};
 
 use super::{HOME, Here, frame, hidden, reading};
 use crate::commands::operators::note_view;
-use crate::http::pages::fields::encoded;
+use crate::http::pages::fields::query;
 use crate::http::pages::problems::Stop;
 use crate::http::pages::visit::Visit;
 use crate::http::pages::{Answer, audit, icons, reply, said, ui, webhooks};
@@ -46,7 +46,7 @@ fn asked(visit: &Visit) -> Query {
         show: Show::All,
         kind: None,
         owner: None,
-        text: fields.text("q").trim().chars().take(100).collect(),
+        text: fields.searched("q"),
         sort: Sort::Used,
         after: CredentialId::parse(fields.text("after")),
         limit: usize::try_from(ROWS).unwrap_or(usize::MAX),
@@ -138,18 +138,13 @@ fn section(id: &str, title: &str, body: &Markup) -> Markup {
     html! { section.card aria-labelledby=(id) { header { h2 id=(id) { (title) } } (body) } }
 }
 
-fn link(account: &Account, query: &Query, after: Option<CredentialId>) -> String {
+fn link(account: &Account, asked: &Query, after: Option<CredentialId>) -> String {
     let after = after.map(|after| after.to_string()).unwrap_or_default();
-    let parts = [("at", query.environment.as_str()), ("q", &query.text), ("after", after.as_str())];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name}={}", encoded(value)))
-        .collect();
-    format!("{HOME}/{}?{}", account.id, parts.join("&"))
+    let parts = [("at", asked.environment.as_str()), ("q", &asked.text), ("after", after.as_str())];
+    format!("{HOME}/{}?{}", account.id, query(parts))
 }
 
-fn credentials(visit: &Visit, account: &Account, query: &Query, listing: &Listing) -> Markup {
+fn credentials(visit: &Visit, account: &Account, asked: &Query, listing: &Listing) -> Markup {
     let (scheme, now) = (visit.scheme(), visit.now);
     let title = ui::capital(&scheme.words.credentials);
     let shown = listing.before + listing.rows.len();
@@ -161,11 +156,11 @@ fn credentials(visit: &Visit, account: &Account, query: &Query, listing: &Listin
                 div.find {
                     label.vh for="q" { "Name or last four" }
                     (icons::FIND)
-                    input id="q" name="q" type="search" placeholder="Name or last four" autocomplete="off" value=(query.text);
+                    input id="q" name="q" type="search" placeholder="Name or last four" autocomplete="off" value=(asked.text);
                 }
                 label.vh for="f-at" { "Environment" }
                 select id="f-at" name="at" {
-                    @for at in [Environment::Live, Environment::Test] { option value=(at.as_str()) selected[at == query.environment] { (scheme.environment_label(at)) } }
+                    @for at in [Environment::Live, Environment::Test] { option value=(at.as_str()) selected[at == asked.environment] { (scheme.environment_label(at)) } }
                 }
                 button.btn { (icons::FILTER) "Apply" }
             }
@@ -197,8 +192,8 @@ fn credentials(visit: &Visit, account: &Account, query: &Query, listing: &Listin
             footer {
                 span { (ui::count(i64::try_from(listing.found).unwrap_or(0), "row", "rows")) ", the last used first" }
                 nav.row aria-label="Pages" {
-                    @if query.after.is_some() { a.btn.sm href=(link(account, query, None)) { "First" } }
-                    @if let Some(older) = older { a.btn.sm href=(link(account, query, Some(older))) { "More" } }
+                    @if asked.after.is_some() { a.btn.sm href=(link(account, asked, None)) { "First" } }
+                    @if let Some(older) = older { a.btn.sm href=(link(account, asked, Some(older))) { "More" } }
                 }
             }
         }
