@@ -47,6 +47,7 @@ pub(crate) const ASKED: Asked<'static> = Asked {
     address: None,
     account: None,
     body: None,
+    is_uncounted: false,
 };
 
 /// An engine with so many live credentials.

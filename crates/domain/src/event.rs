@@ -102,15 +102,17 @@ kinds! {
     AccountViewed = "account.viewed_by_platform", "Somebody of the platform opened the account's page.";
     OperatorEntered = "operator.entered", "A browser was let in to the operator's pages, by a link of this token.";
     OperatorLeft = "operator.left", "The operator's pages were left before their time was over.";
+    QuotaExhausted = "quota.exhausted", "Nothing is left of a quota but what nodes have reserved: of a credential, or of an account.";
     AlertTested = "alert.test", "Somebody tried how alerts arrive.";
 }
 
 impl Kind {
-    /// Whether programs may hear of it: what happens to credentials, and a test of the way there.
+    /// Whether programs may hear of it: what happens to credentials and their quotas, and a test of
+    /// the way there.
     /// People's doings are theirs.
     pub fn is_for_programs(self) -> bool {
         self.as_str().starts_with("api_key.")
-            || matches!(self, Self::EndpointTested | Self::AlertTested)
+            || matches!(self, Self::QuotaExhausted | Self::EndpointTested | Self::AlertTested)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod id;
 pub mod lifecycle;
 pub mod limits;
 pub mod member;
+pub mod quota;
 pub mod rate;
 pub mod rules;
 pub mod scheme;

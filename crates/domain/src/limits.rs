@@ -44,6 +44,10 @@ pub const IDEMPOTENCY_HOURS: i64 = 24;
 pub const IDEMPOTENCY_KEY_MAX: usize = 255;
 /// Requests a window that a rate limit may name.
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
+/// Requests a period that a quota may name: its state fits the numbers that JSON programs have.
+pub const QUOTA_REQUESTS_MAX: u64 = 1_000_000_000_000;
+/// Requests of a quota that a node reserves at once. A node that is killed takes them along.
+pub const QUOTA_BLOCK_MAX: u64 = 4_096;
 /// A session ends when nothing was asked in it for so long (PCI DSS 8.2.8).
 pub const SESSION_IDLE_MS: i64 = 15 * 60_000;
 /// A session ends so long after its sign-in, whatever is done in it.

@@ -9,6 +9,7 @@ mod file;
 mod grants;
 mod notices;
 mod people;
+mod quotas;
 mod read;
 mod read_kind;
 mod read_wire;
@@ -32,6 +33,7 @@ use keyway_secret::{Environment, Template};
 use crate::actor::Role;
 use crate::credential::RateLimit;
 use crate::grant::{Grant, Need};
+use crate::quota::Quota;
 use crate::rules::Rules;
 
 /// The rules of one platform.
@@ -62,6 +64,8 @@ pub struct Scheme {
     pub kinds: Vec<Kind>,
     /// Limits of credentials that have none of their own, per environment.
     pub rates: [Option<RateLimit>; 2],
+    /// Requests a calendar period that credentials and accounts have.
+    pub quotas: Vec<Quota>,
     /// How refusals look.
     pub dialect: Dialect,
     /// The login, if a kind has one.

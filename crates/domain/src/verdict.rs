@@ -9,7 +9,8 @@ use crate::time::Time;
 
 macro_rules! reasons {
     ($($variant:ident = $name:literal, $status:literal, $message:literal;)*) => {
-        /// Why a request may not pass. Stable and distinct; an answer, never an error.
+        /// Why a request may not pass. Stable and distinct; an answer, never an error. New ones come
+        /// last: request ids carry the place.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Reason {
@@ -54,6 +55,7 @@ reasons! {
     BadSignature = "bad_signature", 401, "The signature does not match the request.";
     ClockSkew = "clock_skew", 401, "The timestamp is too far from the present time.";
     Unavailable = "unavailable", 503, "The credential could not be verified now. Try again.";
+    QuotaExceeded = "quota_exceeded", 429, "The quota is used up. Try again in {retry_after} s.";
 }
 
 impl Reason {

@@ -98,12 +98,80 @@ fn a_bad_file_is_told_the_line_and_what_would_be_right() {
         "unknown = {",
         "unheard_of = {",
         &expect![
-            "line 110: `unheard_of` is no reason; use `missing`, `malformed`, `unknown`, `revoked`, `expired`, `wrong_environment`, `insufficient_scope`, `resource_not_accessible`, `address_not_allowed`, `rate_limited`, `account_suspended`, `replayed`, `bad_signature`, `clock_skew`, `unavailable`"
+            "line 110: `unheard_of` is no reason; use `missing`, `malformed`, `unknown`, `revoked`, `expired`, `wrong_environment`, `insufficient_scope`, `resource_not_accessible`, `address_not_allowed`, `rate_limited`, `account_suspended`, `replayed`, `bad_signature`, `clock_skew`, `unavailable`, `quota_exceeded`"
         ],
     );
     check(
         "\"{message}\"",
         "\"{mesage}\"",
         &expect!["line 104: `{mesage}` is not a placeholder of a body"],
+    );
+}
+
+/// The enterprise scheme with quotas, given as lines of `[[quotas]]` each.
+fn with_quotas(quotas: &[&str]) -> Result<Scheme, String> {
+    let added: String = quotas.iter().map(|lines| format!("\n[[quotas]]\n{lines}\n")).collect();
+    Scheme::parse(&(file("enterprise") + &added)).map_err(|error| error.message)
+}
+
+#[test]
+fn quotas_are_read_and_explained() {
+    let scheme = with_quotas(&[
+        "environment = \"live\"\nrequests = 1000\nper = \"month\"\nof = \"account\"",
+        "environment = \"test\"\nrequests = 10\nper = \"month\"\nof = \"account\"",
+        "requests = 50\nper = \"day\"\nof = \"credential\"",
+    ]);
+    let scheme = scheme.expect("the file is good");
+    let names: Vec<_> = scheme.quotas.iter().map(keyway_domain::quota::Quota::name).collect();
+    assert_eq!(names, ["account-month", "account-month", "credential-day"]);
+    let said = explain(&scheme);
+    let said: Vec<_> = said.lines().filter(|line| line.contains("a calendar")).collect();
+    expect![[r#"
+        [
+            "Each account has 1000 requests of Live a calendar month (UTC), over all nodes.",
+            "Each account has 10 requests of Test a calendar month (UTC), over all nodes.",
+            "Each credential has 50 requests a calendar day (UTC), over all nodes.",
+        ]
+    "#]]
+    .assert_debug_eq(&said);
+}
+
+#[test]
+fn a_bad_quota_is_told_what_would_be_right() {
+    let check = |quotas: &[&str], expect: &Expect| {
+        expect.assert_eq(&with_quotas(quotas).err().unwrap_or_default());
+    };
+    let good = "requests = 10\nper = \"day\"\nof = \"account\"";
+    check(&[good], &expect![""]);
+    check(&[&good.replace("10", "0")], &expect!["a quota is 1 to 1000000000000 requests"]);
+    check(
+        &[&good.replace("10", "1000000000001")],
+        &expect!["a quota is 1 to 1000000000000 requests"],
+    );
+    check(&[&good.replace("10", "-1")], &expect!["invalid value: integer `-1`, expected u64"]);
+    check(
+        &[&good.replace("day", "week")],
+        &expect!["`week` is no period of a quota; use `day`, `month`"],
+    );
+    check(
+        &[&good.replace("account", "member")],
+        &expect!["`member` is no subject of a quota; use `credential`, `account`"],
+    );
+    check(
+        &[&format!("{good}\nenvironment = \"prod\"")],
+        &expect!["`prod` is no environment; use `test`, `live`"],
+    );
+    check(
+        &[&format!("{good}\nwindow = \"1d\"")],
+        &expect!["unknown field `window`, expected one of `environment`, `requests`, `per`, `of`"],
+    );
+    check(&["requests = 10\nper = \"day\""], &expect!["missing field `of`"]);
+    check(
+        &[good, &good.replace("10", "20")],
+        &expect!["there are two quotas for the same: account and day"],
+    );
+    check(
+        &[good, &format!("{good}\nenvironment = \"live\"")],
+        &expect!["there are two quotas for the same: account and day"],
     );
 }

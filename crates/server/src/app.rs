@@ -4,6 +4,7 @@ mod following;
 mod load;
 mod site;
 pub mod starting;
+mod verifying;
 
 pub use site::{SignUp, Site};
 

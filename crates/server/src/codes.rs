@@ -175,7 +175,8 @@ fn advice(reason: Reason) -> Option<&'static str> {
             "Call from an address of the token's list, or change the list."
         }
         Reason::RateLimited | Reason::Unavailable => "Send the call again after `Retry-After`.",
-        Reason::WrongEnvironment
+        Reason::QuotaExceeded
+        | Reason::WrongEnvironment
         | Reason::ResourceNotAccessible
         | Reason::AccountSuspended
         | Reason::Replayed

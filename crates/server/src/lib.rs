@@ -20,6 +20,7 @@ pub mod index;
 pub mod mail;
 pub mod outbound;
 pub mod passwords;
+pub mod quotas;
 pub mod request_log;
 pub mod root_key;
 pub mod roster;

@@ -11,6 +11,7 @@ mod request_id;
 mod salts;
 mod signature;
 mod token;
+mod weighed;
 
 pub use answer::Answered;
 pub use in_process::InProcess;
@@ -27,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use keyway_domain::Environment;
 use keyway_domain::grant::{Action, Grant, Need};
+use keyway_domain::quota::QuotaState;
 use keyway_domain::rate::RateState;
 use keyway_domain::scheme::{Presented, Scheme, Spotter, is_canonical};
 use keyway_domain::time::Time;
@@ -37,11 +39,13 @@ use keyway_secret::{Keyring, imported_sha256, imported_sha512};
 use crate::clock::Clock;
 use crate::coherence::Lease;
 use crate::index::{Entry, FromWhere, Index, IndexedAccount};
-use crate::request_log::{Noted, RequestLog};
-use crate::usage::{Usage, Use};
+use crate::quotas::{Quotas, Subject};
+use crate::request_log::RequestLog;
+use crate::usage::Usage;
 use ended_tokens::EndedTokens;
 use present::{Extracted, Refused};
 use salts::Salts;
+use weighed::Draft;
 
 /// Everything that verification needs, and nothing that can block it.
 pub struct Engine {
@@ -67,6 +71,8 @@ pub struct Engine {
     imported: AtomicBool,
     /// Where judged requests are noted, if they are.
     log: OnceLock<RequestLog>,
+    /// What this node holds of quotas, where the scheme has some.
+    quotas: Option<Arc<Quotas>>,
     /// The right to answer, where there are other nodes.
     lease: OnceLock<Arc<Lease>>,
     ready: AtomicBool,
@@ -91,6 +97,8 @@ pub struct Asked<'a> {
     pub account: Option<&'a str>,
     /// Its body, where a signature covers it.
     pub body: Option<&'a [u8]>,
+    /// Whether it is none of the requests that quotas count: a call of our own, not of the API.
+    pub is_uncounted: bool,
 }
 
 /// What was decided, and everything needed to say so.
@@ -104,6 +112,8 @@ pub struct Judged {
     pub request: RequestId,
     /// The credential's rate limit after this request.
     pub rate: Option<RateState>,
+    /// The quotas that count it, after this request.
+    pub quotas: Vec<QuotaState>,
     /// Whether it passes only because the credential's address list does no more than report.
     pub is_reported: bool,
     /// What exactly is malformed.
@@ -112,16 +122,6 @@ pub struct Judged {
     pub need: Option<Need>,
     /// A login's token, when the request was a login.
     pub login: Option<(String, Time)>,
-}
-
-/// What the judging steps pass along.
-struct Draft {
-    entry: Option<Entry>,
-    rate: Option<RateState>,
-    is_reported: bool,
-    detail: &'static str,
-    access: Access,
-    route: Option<u16>,
 }
 
 impl Engine {
@@ -143,6 +143,7 @@ impl Engine {
             spotter: Spotter::new(&scheme),
             imported: AtomicBool::new(false),
             log: OnceLock::new(),
+            quotas: Quotas::of(&scheme),
             lease: OnceLock::new(),
             ready: AtomicBool::new(false),
             sequence: AtomicU32::new(0),
@@ -200,68 +201,15 @@ impl Engine {
         self.clock.now()
     }
 
-    /// Judges a request.
+    /// What this node holds of quotas, where the scheme has some.
+    pub fn quotas(&self) -> Option<&Arc<Quotas>> {
+        self.quotas.as_ref()
+    }
+
+    /// Judges a request, and waits for nothing: where no block of its quota is here, nobody can be
+    /// sure.
     pub fn verify(&self, headers: &impl Headers, asked: &Asked<'_>) -> Judged {
-        let now = self.clock.now();
-        let mut draft = Draft {
-            entry: None,
-            rate: None,
-            is_reported: false,
-            detail: "",
-            access: Access::Identity,
-            route: None,
-        };
-        let mut login = None;
-        // The lease before the index: what is looked up under a lease is as new as the lease says.
-        let verdict = if self.is_ready() && self.may_answer() {
-            self.decide(headers, asked, now, &mut draft, &mut login)
-        } else {
-            Err(Reason::Unavailable)
-        };
-        // And once more: a process that stood still in between says nothing old.
-        let verdict = match verdict {
-            Ok(()) if !self.may_answer() => Err(Reason::Unavailable),
-            verdict => verdict,
-        };
-        let need = match draft.access {
-            Access::Needs(need) => Some(need),
-            Access::Unlisted | Access::Identity => None,
-        };
-        if let Some(entry) = &draft.entry {
-            let (access, address) = (draft.access, asked.address);
-            let use_ = Use { requests: 1, now, address, headers, access };
-            match verdict {
-                Ok(()) => {
-                    self.usage.allowed(&self.index, entry, &use_);
-                    if draft.is_reported {
-                        self.usage.reported(entry, &use_);
-                    }
-                }
-                Err(reason) => self.usage.refused(entry, reason, &use_),
-            }
-        }
-        let request = RequestId {
-            at: now,
-            node: self.node,
-            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
-            credential: draft.entry.map(|entry| entry.credential),
-            secret: draft.entry.map_or(0, |entry| entry.secret),
-            environment: draft.entry.map(|entry| entry.environment),
-            decision: match verdict {
-                Ok(()) if draft.is_reported => Decision::Reported,
-                Ok(()) => Decision::Allowed,
-                Err(reason) => Decision::Refused(reason),
-            },
-            access: draft.access,
-            method: request_id::method_code(asked.method),
-        };
-        if let Some((log, entry)) = self.log.get().zip(draft.entry.as_ref()) {
-            let (account, route, address) = (entry.account, draft.route, asked.address);
-            log.put(&self.index, entry, &Noted { request, account, route, address });
-        }
-        let Draft { entry, rate, is_reported, detail, .. } = draft;
-        let is_reported = is_reported && verdict.is_ok();
-        Judged { verdict, entry, request, rate, is_reported, detail, need, login }
+        self.conclude(headers, asked, self.weigh(headers, asked))
     }
 
     /// A request id for a call of the management API.
@@ -301,6 +249,12 @@ impl Engine {
             draft.detail = refused.detail;
             refused.reason
         })?;
+        if let Extracted::Signed(signed) = &extracted
+            && !draft.is_again
+            && !self.use_up(signed, now)
+        {
+            return Err(Reason::Replayed);
+        }
         if is_login {
             draft.access = Access::Identity;
         }
@@ -315,12 +269,26 @@ impl Engine {
                 && owner.is_none_or(|owner| account.is_called(owner)),
         };
         judge(&facts, &wanted, now)?;
-        match self.index.take_rate(&entry, now) {
-            Some(Err(state)) => {
-                draft.rate = Some(state);
-                return Err(Reason::RateLimited);
+        let subject = Subject {
+            credential: entry.credential,
+            account: account.id,
+            environment: entry.environment,
+        };
+        let quotas = self.quotas.as_ref().filter(|_| !is_login && !asked.is_uncounted);
+        if !draft.is_again {
+            match self.index.take_rate(&entry, now) {
+                Some(Err(state)) => {
+                    draft.rate = Some(state);
+                    draft.charge.states =
+                        quotas.map_or_else(Vec::new, |quotas| quotas.states(subject, now));
+                    return Err(Reason::RateLimited);
+                }
+                rate => draft.rate = rate.and_then(Result::ok),
             }
-            rate => draft.rate = rate.and_then(Result::ok),
+        }
+        if let Some(quotas) = quotas {
+            draft.charge = quotas.charge(subject, now);
+            draft.charge.verdict()?;
         }
         if is_login {
             *login = self.issue_token(&extracted, now);

@@ -22,8 +22,8 @@ use keyway_domain::time::{DAY_MS, Time};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
     DbError, Tx, accounts, alerts as kept_alerts, approvals, audit, changes, credentials,
-    deliveries, events, idempotency, links, messages, operators, proofs, repeats as stored_repeats,
-    requests, reveals, sessions, settings, tokens, tries,
+    deliveries, events, idempotency, links, messages, operators, proofs, quotas,
+    repeats as stored_repeats, requests, reveals, sessions, settings, tokens, tries,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -79,6 +79,8 @@ const CHANGES_KEPT_MS: i64 = 7 * DAY_MS;
 const ALERTS_KEPT_MS: i64 = 400 * DAY_MS;
 /// What waited for a second person is forgotten so long after it was over.
 const APPROVALS_KEPT_MS: i64 = 400 * DAY_MS;
+/// Periods of quotas that are over are remembered so long: a clock may go back.
+const QUOTAS_KEPT_MS: i64 = DAY_MS;
 /// The setting that is written to see whether anything can be.
 const WRITTEN: &str = "written";
 /// Rows that are forgotten in one transaction: no change waits long behind it.
@@ -113,6 +115,16 @@ pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) 
     }
     log(flush(&app).await, "the last usage was not flushed");
     log(log_requests(&app).await, "the last requests were not logged");
+    let given_back = tokio::time::timeout(STOP_WITHIN, give_back_quotas(&app)).await;
+    log(given_back.unwrap_or(Ok(())), "what was reserved of quotas was not given back");
+}
+
+/// Lets other processes have what this one has reserved of quotas, and does not use any more.
+pub async fn give_back_quotas(app: &Arc<App>) -> Result<(), DbError> {
+    match app.platform.engine.quotas() {
+        Some(quotas) => quotas.give_back(&app.db, app.now()).await,
+        None => Ok(()),
+    }
 }
 
 /// Where one process has the database, what the one before it had claimed is free. Of many nodes
@@ -302,6 +314,7 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
     timekeeper::wake_idle(app).await?;
     forget_deliveries(app, now).await?;
     forget_minutes(app, now).await?;
+    forget_quotas(app, now).await?;
     forget_needs(app, now).await?;
     forget_requests(app, now).await?;
     forget_use(app, now).await?;
@@ -375,6 +388,17 @@ async fn release_held(app: &Arc<App>, now: Time) -> Result<(), DbError> {
         }
     }
     app.db.write(now, |tx| events::release_held(tx).map(drop)).await
+}
+
+/// Each subject of a quota has a row in each period.
+async fn forget_quotas(app: &Arc<App>, now: Time) -> Result<(), DbError> {
+    if let Some(held) = app.platform.engine.quotas() {
+        held.forget(now);
+    }
+    let before = now.plus_ms(-QUOTAS_KEPT_MS);
+    let prune = move |tx: &mut Tx<'_>| quotas::prune(tx, before, FORGET_MINUTES);
+    while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
+    Ok(())
 }
 
 /// An hour has a row for each credential and minute in which it was used.

@@ -24,6 +24,7 @@ pub mod messages;
 pub mod operators;
 pub mod owners;
 pub mod proofs;
+pub mod quotas;
 pub mod repeats;
 pub mod replacements;
 pub mod requests;

@@ -24,10 +24,12 @@ const MIGRATIONS: &[(&str, i64)] = &[
     // A version that does not know of second persons would wait for none.
     (include_str!("../migrations/0009_approvals.sql"), 9),
     (include_str!("../migrations/0010_operator.sql"), 9),
+    // A version without quotas can't read a scheme that has some.
+    (include_str!("../migrations/0011_quotas.sql"), 9),
 ];
 
 /// The newest schema this build knows.
-pub const SCHEMA_VERSION: i64 = 10;
+pub const SCHEMA_VERSION: i64 = 11;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS keyway_schema (
     version INTEGER PRIMARY KEY, applied INTEGER NOT NULL

@@ -66,6 +66,7 @@ pub const TABLES: &[&str] = &[
     "alerts",
     "approvals",
     "operator_sessions",
+    "quotas",
 ];
 
 /// Tables that are not: a migration fills them, or they are about processes.

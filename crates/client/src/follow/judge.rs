@@ -168,7 +168,7 @@ impl Judge {
     fn limited(&self, known: &Known, state: RateState, question: &Question<'_>) -> Decision {
         let request_id = self.request_id();
         let mut headers = ids(&request_id, question);
-        self.scheme.dialect.add_rate(state, &mut headers);
+        self.scheme.dialect.add_limits(Some(state), &[], &mut headers);
         let environment = Environment::parse(&known.identity.environment);
         let facts = Placeholders {
             detail: "",
@@ -185,9 +185,7 @@ impl Judge {
     fn passed(&self, known: &Known, state: Option<RateState>, question: &Question<'_>) -> Decision {
         let request_id = self.request_id();
         let mut response_headers = ids(&request_id, question);
-        if let Some(state) = state {
-            self.scheme.dialect.add_rate(state, &mut response_headers);
-        }
+        self.scheme.dialect.add_limits(state, &[], &mut response_headers);
         let rate = state.map(|state| Rate {
             limit: state.limit,
             remaining: state.remaining,

@@ -1,5 +1,6 @@
 //! How a refusal looks on the wire to the platform's existing clients.
 
+use crate::quota::QuotaState;
 use crate::rate::RateState;
 use crate::verdict::Reason;
 
@@ -33,7 +34,7 @@ pub enum RateHeaders {
     None,
     /// `Rate-Limit-Limit`, `-Remaining`, `-Reset` in seconds with decimals.
     Dashed,
-    /// `RateLimit-Limit`, `-Remaining`, `-Reset` in whole seconds.
+    /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), quotas included.
     Draft,
 }
 
@@ -178,29 +179,49 @@ impl Dialect {
         if let Some(challenge) = self.challenge(reason, refused, &message) {
             add("www-authenticate", challenge);
         }
-        if matches!(reason, Reason::RateLimited | Reason::Unavailable) {
+        if matches!(reason, Reason::RateLimited | Reason::QuotaExceeded | Reason::Unavailable) {
             add("retry-after", facts.retry_after.to_string());
         }
         Rendered { status: refused.status, headers, body }
     }
 
-    /// Adds what tells a client its rate limit.
-    pub fn add_rate(&self, rate: RateState, headers: &mut Vec<(String, String)>) {
-        let RateState { limit, remaining, reset_ms, window_ms } = rate;
+    /// Adds what tells a client its rate limit, and its quotas where the headers have room for them.
+    pub fn add_limits(
+        &self,
+        rate: Option<RateState>,
+        quotas: &[QuotaState],
+        headers: &mut Vec<(String, String)>,
+    ) {
         let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
-        match self.rate_headers {
-            RateHeaders::None => {}
-            RateHeaders::Dashed => {
+        match (self.rate_headers, rate) {
+            (RateHeaders::None, _) | (RateHeaders::Dashed, None) => {}
+            (RateHeaders::Dashed, Some(rate)) => {
+                let RateState { limit, remaining, reset_ms, .. } = rate;
                 add("rate-limit-limit", limit.to_string());
                 add("rate-limit-remaining", remaining.to_string());
                 let reset = format!("{}.{:02}", reset_ms / 1000, reset_ms % 1000 / 10);
                 add("rate-limit-reset", reset);
             }
-            RateHeaders::Draft => {
-                let window = u64::from(window_ms).div_ceil(1000);
-                let reset = reset_ms.div_ceil(1000);
-                add("ratelimit-policy", format!("\"default\";q={limit};w={window}"));
-                add("ratelimit", format!("\"default\";r={remaining};t={reset}"));
+            (RateHeaders::Draft, _) => {
+                let (mut policies, mut limits) = (Vec::new(), Vec::new());
+                let mut tell = |name: &str, [all, window, left, reset]: [u64; 4]| {
+                    policies.push(format!("\"{name}\";q={all};w={window}"));
+                    limits.push(format!("\"{name}\";r={left};t={reset}"));
+                };
+                if let Some(RateState { limit, remaining, reset_ms, window_ms }) = rate {
+                    let window = u64::from(window_ms).div_ceil(1000);
+                    let numbers = [limit.into(), window, remaining.into(), reset_ms.div_ceil(1000)];
+                    tell("default", numbers);
+                }
+                for state in quotas {
+                    let QuotaState { quota, remaining, period, reset_ms } = *state;
+                    let reset = reset_ms.div_ceil(1000);
+                    tell(quota.name(), [quota.requests, period.seconds(), remaining, reset]);
+                }
+                if !policies.is_empty() {
+                    add("ratelimit-policy", policies.join(", "));
+                    add("ratelimit", limits.join(", "));
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use keyway_secret::Environment;
 
 use super::{Act, ActRule, Expiry, IdScope, Kept, Kind, KindGrant, Presented, Scheme, StepUpRule};
+use crate::quota::Quota;
 use crate::rules::Rules;
 use crate::time::say_duration;
 
@@ -24,6 +25,7 @@ pub fn explain(scheme: &Scheme) -> String {
         let label = scheme.environment_label(environment);
         line(format!("The {} environment is called {label}; {rate}.", environment.as_str()));
     }
+    scheme.quotas.iter().for_each(|quota| line(say_quota(quota, scheme)));
     let [none, read, write] = &scheme.levels.labels;
     line(if scheme.levels.exclusive {
         format!(
@@ -56,6 +58,16 @@ pub fn explain(scheme: &Scheme) -> String {
         explain_kind(kind, scheme, &mut line);
     }
     text
+}
+
+fn say_quota(quota: &Quota, scheme: &Scheme) -> String {
+    let (of, per) = (quota.of.as_str(), quota.per.as_str());
+    let whose = match quota.environment {
+        Some(environment) => format!(" of {}", scheme.environment_label(environment)),
+        None => String::new(),
+    };
+    let requests = quota.requests;
+    format!("Each {of} has {requests} requests{whose} a calendar {per} (UTC), over all nodes.")
 }
 
 fn explain_rules(rules: &Rules, line: &mut dyn FnMut(String)) {

@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) kinds: Spanned<Vec<Kind>>,
     #[serde(default)]
     pub(super) rates: Rates,
+    #[serde(default)]
+    pub(super) quotas: Vec<Spanned<Quota>>,
     pub(super) dialect: Dialect,
     pub(super) login: Option<Spanned<Login>>,
     pub(super) oauth: Option<Spanned<OAuth>>,
@@ -218,6 +220,15 @@ pub(super) struct Rates {
 pub(super) struct Rate {
     pub(super) requests: u32,
     pub(super) window: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Quota {
+    pub(super) environment: Option<Spanned<String>>,
+    pub(super) requests: Spanned<u64>,
+    pub(super) per: Spanned<String>,
+    pub(super) of: Spanned<String>,
 }
 
 #[derive(Deserialize)]

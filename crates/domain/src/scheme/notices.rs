@@ -9,12 +9,13 @@ use crate::event::Kind;
 pub(super) fn with_defaults(declared: Vec<Notice>) -> Vec<Notice> {
     const RUN_IT: &[Role] = &[Role::Owner, Role::Admin];
     const BUILD_WITH_IT: &[Role] = &[Role::Owner, Role::Admin, Role::Developer];
-    let defaults: [(Kind, &[Role], bool); 11] = [
+    let defaults: [(Kind, &[Role], bool); 12] = [
         (Kind::Expiring, RUN_IT, true),
         (Kind::ExpiryReminded, RUN_IT, false),
         (Kind::Expired, RUN_IT, true),
         (Kind::Old, RUN_IT, false),
         (Kind::Idle, RUN_IT, false),
+        (Kind::QuotaExhausted, BUILD_WITH_IT, true),
         (Kind::UsageSpike, BUILD_WITH_IT, true),
         (Kind::ErrorBurst, BUILD_WITH_IT, true),
         (Kind::NewNetwork, BUILD_WITH_IT, true),

@@ -4,7 +4,7 @@ use keyway_secret::{Template, TemplateError};
 use toml::Spanned;
 
 use super::{Group, Levels, People, Resource, Routes, Scheme, Words, file, read_kind, read_wire};
-use super::{notices, routes};
+use super::{notices, quotas, routes};
 use crate::actor::Role;
 use crate::credential::RateLimit;
 use crate::grant::{Action, Need};
@@ -67,6 +67,7 @@ fn check(file: file::File) -> Checked<Scheme> {
         routes: declared_routes(&file.routes, &resource_names)?,
         kinds: Vec::new(),
         rates: [rate(file.rates.test)?, rate(file.rates.live)?],
+        quotas: quotas::read(file.quotas)?,
         dialect: read_wire::dialect(file.dialect)?,
         login: file.login.map(read_wire::login).transpose()?,
         oauth: None,

@@ -79,8 +79,12 @@ pub(super) async fn serve(app: &Arc<App>, parts: &request::Parts, body: Incoming
             Err(problem) => Err(problem),
             Ok(body) => {
                 let trusted = &app.site.trusted_proxies;
-                Original::read(family, parts, settings, trusted, &body)
-                    .map(|original| (family, settings, decide(app, &parts.headers, &original)))
+                match Original::read(family, parts, settings, trusted, &body) {
+                    Err(problem) => Err(problem),
+                    Ok(original) => {
+                        Ok((family, settings, decide(app, &parts.headers, &original).await))
+                    }
+                }
             }
         },
     };
@@ -107,24 +111,25 @@ enum Decision {
 }
 
 /// Judges the request that a gateway asks about.
-fn decide(app: &App, headers: &impl Headers, original: &Original<'_>) -> Decision {
+async fn decide(
+    app: &Arc<App>,
+    headers: &(impl Headers + Sync),
+    original: &Original<'_>,
+) -> Decision {
     let engine = &app.platform.engine;
     let path = original.target.split('?').next().unwrap_or_default();
     if engine.is_login(original.method, path) {
         return Decision::Deny(misdirected(app));
     }
-    let judged = engine.verify(
-        headers,
-        &Asked {
-            method: original.method,
-            target: original.target,
-            named: None,
-            environment: original.environment,
-            address: original.address,
-            account: None,
-            body: (!original.body.is_empty()).then_some(original.body),
-        },
-    );
+    let asked = Asked {
+        method: original.method,
+        target: original.target,
+        environment: original.environment,
+        address: original.address,
+        body: (!original.body.is_empty()).then_some(original.body),
+        ..Asked::default()
+    };
+    let judged = app.verify(headers, &asked).await;
     app.count(judged.verdict);
     match engine.answer(&judged, headers) {
         Answered::Passed(passed) => {

@@ -74,7 +74,7 @@ pub(super) async fn serve(
     let id = || app.platform.engine.management_request().seal(&app.keys.requests);
     let done = match (&parts.method, parts.uri.path()) {
         (&Method::POST, VERIFY) => match read_body(body, QUESTION_BYTES_MAX).await {
-            Ok(body) => one(app, &body),
+            Ok(body) => one(app, &body).await,
             Err(problem) => Err(problem),
         },
         (&Method::POST, FOLLOW) => match read_body(body, follow::QUESTION_BYTES_MAX).await {
@@ -85,7 +85,7 @@ pub(super) async fn serve(
             Ok(text(StatusCode::OK, app.platform.rules.scheme.text.clone()))
         }
         (&Method::POST, VERIFY_BATCH) => match read_body(body, BATCH_BYTES_MAX).await {
-            Ok(body) => batch(app, &body),
+            Ok(body) => batch(app, &body).await,
             Err(problem) => Err(problem),
         },
         (&Method::GET, METRICS) => Ok(text(StatusCode::OK, metrics(app))),
@@ -101,9 +101,9 @@ pub(super) async fn serve(
     })
 }
 
-fn one(app: &App, body: &[u8]) -> Result<Reply, Problem> {
+async fn one(app: &Arc<App>, body: &[u8]) -> Result<Reply, Problem> {
     let Object(question) = serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
-    let answered = ask(app, &question)?;
+    let answered = ask(app, &question).await?;
     let body = serde_json::to_vec(&answered).map_err(|error| not_a_question(&error))?;
     Ok(json_reply(StatusCode::OK, body))
 }
@@ -120,16 +120,18 @@ struct Answers {
     answers: Vec<AnswerBody>,
 }
 
-fn batch(app: &App, body: &[u8]) -> Result<Reply, Problem> {
+async fn batch(app: &Arc<App>, body: &[u8]) -> Result<Reply, Problem> {
     let Object(asked): Object<Questions<'_>> =
         serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
     if asked.questions.is_empty() || asked.questions.len() > BATCH_MAX {
         let message = format!("a batch has 1 to {BATCH_MAX} questions");
         return Err(Problem::invalid("questions", message));
     }
-    let answers: Result<Vec<_>, _> =
-        asked.questions.iter().map(|Object(question)| ask(app, question)).collect();
-    let body = serde_json::to_vec(&Answers { answers: answers? });
+    let mut answers = Vec::with_capacity(asked.questions.len());
+    for Object(question) in &asked.questions {
+        answers.push(ask(app, question).await?);
+    }
+    let body = serde_json::to_vec(&Answers { answers });
     Ok(json_reply(StatusCode::OK, body.map_err(|error| not_a_question(&error))?))
 }
 
@@ -141,7 +143,7 @@ fn not_a_question(error: &serde_json::Error) -> Problem {
 }
 
 /// Answers one question.
-fn ask(app: &App, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
+async fn ask(app: &Arc<App>, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
     let engine = &app.platform.engine;
     let environment = question.environment.as_deref().map(|text| {
         Environment::parse(text).ok_or_else(|| Problem::invalid("environment", "`test` or `live`"))
@@ -170,18 +172,17 @@ fn ask(app: &App, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
     let headers = HeaderPairs(&question.headers);
     // Before anything is looked up: what changes from here on, a follower is told after this.
     let as_of = question.passport.then(|| app.followers.place());
-    let judged = engine.verify(
-        &headers,
-        &Asked {
-            method: question.method.as_deref().unwrap_or(""),
-            target: question.path.as_deref().unwrap_or(""),
-            named,
-            environment: environment.transpose()?,
-            address: address.transpose()?,
-            account: question.account.as_deref(),
-            body: body.as_deref(),
-        },
-    );
+    let asked = Asked {
+        method: question.method.as_deref().unwrap_or(""),
+        target: question.path.as_deref().unwrap_or(""),
+        named,
+        environment: environment.transpose()?,
+        address: address.transpose()?,
+        account: question.account.as_deref(),
+        body: body.as_deref(),
+        is_uncounted: false,
+    };
+    let judged = app.verify(&headers, &asked).await;
     let answered = engine.answer(&judged, &headers);
     app.count(judged.verdict);
     Ok(match answered {

@@ -32,6 +32,7 @@ mod newcomers;
 mod notices;
 mod operator;
 mod problems;
+mod quotas;
 mod reach;
 mod reference;
 mod replace;

@@ -212,6 +212,9 @@ fn of_credential(kind: Kind, event: &Event, what: &str) -> Option<(String, Strin
             let days = event.after["days"].as_i64().unwrap_or(0);
             said("is not used", &format!("was not used for {days} days"))
         }
+        Kind::QuotaExhausted => {
+            said("has used up its quota", "has used up its quota, or what is left is being used")
+        }
         Kind::UsageSpike => said("is used unusually much", "is used unusually much"),
         Kind::ErrorBurst => said("is refused unusually often", "is refused unusually often"),
         Kind::NewNetwork => {
@@ -275,6 +278,10 @@ fn of_account(kind: Kind, event: &Event, account: &str) -> Option<(String, Strin
                 format!("{url} of {account} gets no webhooks any more: {why}."),
             )
         }
+        Kind::QuotaExhausted => said(
+            "The quota is used up",
+            format!("{account} has used up its quota, or what is left is being used."),
+        ),
         Kind::AlertTested => said(
             "This is a test",
             format!("Somebody tried whether alerts of {account} arrive. This one did."),
@@ -360,6 +367,11 @@ fn consequence(kind: Kind, event: &Event) -> Option<String> {
             let minutes = say_duration(after["window_ms"].as_i64()?);
             Some(format!("{seen} requests in {minutes}; usual are about {usual:.0}."))
         }
+        Kind::QuotaExhausted => {
+            let (requests, until) = (after["requests"].as_u64()?, instant(&after["renews_at"])?);
+            let per = after["per"].as_str()?;
+            Some(format!("It is {requests} requests a {per}. More are refused until {until}."))
+        }
         Kind::ErrorBurst => {
             let (refused, all) = (after["refused"].as_u64()?, after["requests"].as_u64()?);
             Some(format!("{refused} of {all} requests were refused in the last minutes."))
@@ -410,6 +422,9 @@ fn closing(kind: Kind) -> &'static str {
         | Kind::WrongEnvironmentUsed => {
             "If you can't explain it, rotate or revoke the credential. There is no second letter on \
              this while it lasts."
+        }
+        Kind::QuotaExhausted => {
+            "If you need more, ask us for it. There is one letter on this a period."
         }
         Kind::AlertTested => "There is nothing to do.",
         _ => {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use keyway_domain::grant::Grant;
+use keyway_domain::quota::QuotaState;
 use keyway_domain::scheme::Placeholders;
 use keyway_domain::verdict::Reason;
 use keyway_guard::{Answer, GrantNames, Identity, Passed, Rate, request_ids};
@@ -26,9 +27,7 @@ impl Engine {
     pub fn answer(&self, judged: &Judged, headers: &impl Headers) -> Answered {
         let request_id = judged.request.seal(&self.keys.requests);
         let mut added = ids(&request_id, headers);
-        if let Some(rate) = judged.rate {
-            self.scheme.dialect.add_rate(rate, &mut added);
-        }
+        self.scheme.dialect.add_limits(judged.rate, &judged.quotas, &mut added);
         match (judged.verdict, &judged.login, &judged.entry) {
             (Ok(()), Some((token, until)), _) => {
                 let login = self.scheme.login.as_ref();
@@ -86,6 +85,7 @@ impl Engine {
             entry: None,
             request: self.management_request(),
             rate: None,
+            quotas: Vec::new(),
             is_reported: false,
             detail: "",
             need: None,
@@ -131,6 +131,11 @@ impl Engine {
             judged.entry.map_or("other", |entry| self.scheme.environment_label(entry.environment));
         let retry_after = match (reason, judged.rate) {
             (Reason::RateLimited, Some(rate)) => rate.reset_ms.div_ceil(1000).max(1),
+            // When all of them have some again.
+            (Reason::QuotaExceeded, _) => {
+                let spent = judged.quotas.iter().filter(|state| state.remaining == 0);
+                spent.map(QuotaState::retry_after).max().unwrap_or(1)
+            }
             _ => 1,
         };
         let facts = Placeholders {

@@ -17,18 +17,16 @@ impl Verifier for InProcess {
     async fn verify(&self, question: Question<'_>) -> Decision {
         let engine = &self.0.platform.engine;
         let target = question.uri.path_and_query().map_or("/", |target| target.as_str());
-        let judged = engine.verify(
-            question.headers,
-            &Asked {
-                method: question.method.as_str(),
-                target,
-                named: None,
-                environment: question.environment.and_then(Environment::parse),
-                address: question.client_address,
-                account: question.account,
-                body: question.body.map(AsRef::as_ref),
-            },
-        );
+        let asked = Asked {
+            method: question.method.as_str(),
+            target,
+            environment: question.environment.and_then(Environment::parse),
+            address: question.client_address,
+            account: question.account,
+            body: question.body.map(AsRef::as_ref),
+            ..Asked::default()
+        };
+        let judged = self.0.verify(question.headers, &asked).await;
         self.0.count(judged.verdict);
         match engine.answer(&judged, question.headers) {
             Answered::Passed(passed) => Decision::Allowed(passed),

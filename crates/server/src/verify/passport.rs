@@ -7,7 +7,8 @@ use super::{Engine, Judged};
 
 impl Engine {
     /// The passport of an allowed request's credential, as of a place that was read before the
-    /// request was judged. `None` where each request must come here: signed ones, and logins.
+    /// request was judged. `None` where each request must come here: signed ones, logins, and those
+    /// that a quota counts.
     pub fn passport(
         &self,
         judged: &Judged,
@@ -15,6 +16,9 @@ impl Engine {
         as_of: u64,
     ) -> Option<Passport> {
         let entry = judged.entry.filter(|_| judged.verdict.is_ok() && judged.login.is_none())?;
+        if self.quotas.as_ref().is_some_and(|quotas| quotas.count(entry.environment)) {
+            return None;
+        }
         let (until, token) = match self.extract(headers, false).ok()? {
             Extracted::Text { .. } | Extracted::Pair { .. } => (entry.ends_at, None),
             Extracted::Token(text) => {

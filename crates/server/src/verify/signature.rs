@@ -60,8 +60,9 @@ impl<'h> Signed<'h> {
 }
 
 impl Engine {
-    /// Checks in this order: access key, signature, timestamp, salt. A salt is used up only by a
-    /// request whose signature fits, so that nobody can burn another's.
+    /// Checks in this order: access key, signature, timestamp. What comes then is the salt
+    /// ([`Engine::use_up`]): only a request whose signature fits uses it up, so that nobody can burn
+    /// another's.
     pub(super) fn recognise_signature(
         &self,
         signed: &Signed<'_>,
@@ -92,15 +93,18 @@ impl Engine {
         if at.plus_ms(rules.past_ms) < now || at.plus_ms(-rules.future_ms) > now {
             return because(Reason::ClockSkew);
         }
+        Ok(entry)
+    }
+
+    /// Uses up the salt of a request whose signature fits; false if it was used before.
+    pub(super) fn use_up(&self, signed: &Signed<'_>, now: Time) -> bool {
+        let Some(rules) = &self.scheme.signature else { return false };
         let remembered_ms = rules.past_ms.saturating_add(rules.future_ms);
         // The parts are signed without anything between them, so a captured request could be cut
         // anew: the signature, which stays the same then, is used up together with its salt.
         let fresh_salt = self.salts.take(signed.id, signed.salt, now, remembered_ms);
         let fresh_signature = self.salts.take(signed.id, signed.signature, now, remembered_ms);
-        if !(fresh_salt && fresh_signature) {
-            return because(Reason::Replayed);
-        }
-        Ok(entry)
+        fresh_salt && fresh_signature
     }
 }
 

@@ -38,6 +38,7 @@ mod page_input;
 mod page_table;
 mod people;
 mod process;
+mod quotas;
 mod rapyd;
 mod receiver;
 mod requests;

@@ -23,6 +23,7 @@ use crate::commands::credentials::{Change, NewCredential, Shown};
 use crate::commands::{self, Error, Moment};
 use crate::http::body::{self, GrantBody, OnBehalfOf, RateBody};
 use crate::http::openapi::shapes as shape;
+use crate::quotas::Subject;
 
 /// A credential to make.
 #[derive(Deserialize, JsonSchema)]
@@ -245,6 +246,7 @@ pub(super) async fn list_in(call: Call, place: Place) -> Result<Reply, Problem> 
 pub(super) async fn one_in(call: Call, place: Place) -> Result<Reply, Problem> {
     let id = call.credential()?;
     let (now, rules) = (call.now(), place.realm.rules.clone());
+    let quotas = place.realm.engine.quotas().cloned();
     let shown = call
         .app
         .db
@@ -254,8 +256,16 @@ pub(super) async fn one_in(call: Call, place: Place) -> Result<Reply, Problem> {
             let seen = store_usage::seen(tx, id)?;
             let ages = OwnDays::of(tx, place.account)?;
             let reports = store_usage::reports(tx, id)?;
+            let subject = Subject {
+                credential: id,
+                account: place.account,
+                environment: credential.environment,
+            };
+            let quotas = quotas.as_ref().map(|quotas| quotas.standings(tx, subject, now));
+            let quotas = quotas.transpose()?.unwrap_or_default();
             Ok::<_, Error>(view::Credential {
                 address_reports: Some(reports.into_iter().map(view::AddressReport::from).collect()),
+                quotas: Some(quotas.into_iter().map(view::Quota::from).collect()),
                 ..view::credential(&credential, &rules.scheme, &seen, ages, now)
             })
         })

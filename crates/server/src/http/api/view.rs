@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use keyway_domain::Environment;
 use keyway_domain::credential::{self, EndedBecause, SecretState, Status};
 use keyway_domain::id;
 use keyway_domain::scheme::Scheme;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::commands::credentials::Shown;
 use crate::http::openapi::shapes as shape;
+use crate::quotas::Standing;
 
 /// A page of a list, newest first.
 #[derive(Serialize, JsonSchema)]
@@ -110,6 +112,9 @@ pub struct Credential {
     pub address_reports: Option<Vec<AddressReport>>,
     /// Its own rate limit; `null` when the scheme's holds.
     pub rate_limit: Option<RateLimit>,
+    /// The quotas of the scheme that count its requests, in the answer about one credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quotas: Option<Vec<Quota>>,
     /// The public id beside the secret, where the kind has one that stays.
     #[schemars(example = &"client-1042")]
     pub client_id: Option<String>,
@@ -180,6 +185,38 @@ pub struct RateLimit {
     pub requests: u32,
     /// The window in seconds.
     pub window_seconds: u32,
+}
+
+/// A quota in its present period.
+#[derive(Serialize, JsonSchema)]
+pub struct Quota {
+    /// What it is called in `RateLimit-Policy`.
+    #[schemars(example = &"account-month")]
+    pub name: &'static str,
+    /// The environment whose requests it counts; `null` for those of both together.
+    #[schemars(with = "Option<shape::Environment>")]
+    pub environment: Option<&'static str>,
+    /// Requests a period.
+    #[schemars(range(min = 1), example = 100_000)]
+    pub requests: u64,
+    /// Requests that it has counted; among them what other nodes have reserved of it.
+    #[schemars(example = 1_204)]
+    pub used: u64,
+    /// When the next period begins.
+    #[schemars(with = "shape::Instant")]
+    pub renews_at: Time,
+}
+
+impl From<Standing> for Quota {
+    fn from(Standing { quota, period, used }: Standing) -> Self {
+        Self {
+            name: quota.name(),
+            environment: quota.environment.map(Environment::as_str),
+            requests: quota.requests,
+            used,
+            renews_at: period.ends_at,
+        }
+    }
 }
 
 /// One accepted string of a credential, by what may be known of it.
@@ -290,6 +327,7 @@ pub(super) fn credential(
             requests: rate.requests,
             window_seconds: rate.window_ms / 1000,
         }),
+        quotas: None,
         client_id: credential.client_id.clone(),
         created_at: credential.created_at,
         expires_at: credential.expires_at,

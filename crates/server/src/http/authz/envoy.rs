@@ -64,12 +64,12 @@ impl UnaryService<CheckRequest> for Check {
     type Future = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
     fn call(&mut self, request: tonic::Request<CheckRequest>) -> Self::Future {
-        let answered = judge(&self.0, request.into_inner());
-        Box::pin(std::future::ready(answered.map(tonic::Response::new)))
+        let app = Arc::clone(&self.0);
+        Box::pin(async move { judge(&app, request.into_inner()).await.map(tonic::Response::new) })
     }
 }
 
-fn judge(app: &App, question: CheckRequest) -> Result<CheckResponse, Status> {
+async fn judge(app: &Arc<App>, question: CheckRequest) -> Result<CheckResponse, Status> {
     let attributes = question.attributes.unwrap_or_default();
     let http = attributes.request.and_then(|request| request.http);
     let http =
@@ -89,7 +89,7 @@ fn judge(app: &App, question: CheckRequest) -> Result<CheckResponse, Status> {
         environment,
         body,
     };
-    let decision = decide(app, &Named(&http.headers), &original);
+    let decision = decide(app, &Named(&http.headers), &original).await;
     Ok(match decision {
         Decision::Allow { passed, context } => allowed(app, &passed, context, &http.headers),
         Decision::Deny(refusal) => denied(refusal),

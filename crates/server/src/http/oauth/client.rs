@@ -152,7 +152,7 @@ fn verify(call: &Call, presented: Presented) -> Result<Client, Refused> {
         One::Missing | One::Many => "",
     };
     let pairs = [("authorization", basic.as_str()), ("user-agent", client)];
-    let asked = Asked { address: call.address, ..Asked::default() };
+    let asked = Asked { address: call.address, is_uncounted: true, ..Asked::default() };
     let judged = engine.verify(&HeaderPairs(&pairs), &asked);
     call.app.count(judged.verdict);
     let reason = match (judged.verdict, judged.entry) {

@@ -22,7 +22,7 @@ use super::reply;
 use super::step_up::Wanted;
 use super::ui;
 use super::visit::Visit;
-use super::{Answer, grants, icons, layout, leak, reported, said};
+use super::{Answer, grants, icons, layout, leak, quotas, reported, said};
 
 /// Entries of the history that the page shows.
 const HISTORY: u32 = 12;
@@ -192,6 +192,7 @@ pub(crate) async fn detail(visit: Visit) -> Answer {
         div.cols {
             div.stack {
                 (chart::section(&loaded, &hours, period, visit.now))
+                (quotas::card(&visit, &loaded.credential).await?)
                 (reported::card(&loaded, visit.now))
                 (places(&loaded, visit.now))
             }

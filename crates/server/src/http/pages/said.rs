@@ -61,6 +61,7 @@ const KNOWN: &[(&str, &str, &str, Icon)] = &[
     ("api_key.overlap_ended", "Previous secret ended", "rot", icons::CHECK),
     ("api_key.old", "Due for renewal", "warn", icons::CLOCK),
     ("api_key.idle", "Not used for long", "warn", icons::CLOCK),
+    ("quota.exhausted", "Quota used up", "warn", icons::WARN),
     ("api_key.usage_spike", "Unusual volume", "warn", icons::BELL),
     ("api_key.error_burst", "Error burst", "warn", icons::BELL),
     ("api_key.new_network", "Used from a new network", "warn", icons::BELL),
