@@ -4,7 +4,7 @@ mod following;
 mod load;
 mod site;
 pub mod starting;
-mod verifying;
+pub mod verifying;
 
 pub use site::{SignUp, Site};
 

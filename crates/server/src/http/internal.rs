@@ -16,6 +16,7 @@ use keyway_domain::verdict::Reason;
 use keyway_guard::{AnswerBody, QuestionBody};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::admit::{TO_VERIFY, by_token};
 use super::body::Object;
@@ -24,6 +25,7 @@ use super::serve::{read_body, with_request_id};
 use super::unlisted::HEALTH;
 use super::{Reply, authz, follow, json as json_reply, openapi, text};
 use crate::app::App;
+use crate::app::verifying::block_deadline;
 use crate::codes::Code;
 use crate::coherence::Node;
 use crate::verify::{Answered, Asked, HeaderPairs};
@@ -103,7 +105,7 @@ pub(super) async fn serve(
 
 async fn one(app: &Arc<App>, body: &[u8]) -> Result<Reply, Problem> {
     let Object(question) = serde_json::from_slice(body).map_err(|error| not_a_question(&error))?;
-    let answered = ask(app, &question).await?;
+    let answered = ask(app, &question, None).await?;
     let body = serde_json::to_vec(&answered).map_err(|error| not_a_question(&error))?;
     Ok(json_reply(StatusCode::OK, body))
 }
@@ -127,9 +129,10 @@ async fn batch(app: &Arc<App>, body: &[u8]) -> Result<Reply, Problem> {
         let message = format!("a batch has 1 to {BATCH_MAX} questions");
         return Err(Problem::invalid("questions", message));
     }
+    let deadline = Some(block_deadline());
     let mut answers = Vec::with_capacity(asked.questions.len());
     for Object(question) in &asked.questions {
-        answers.push(ask(app, question).await?);
+        answers.push(ask(app, question, deadline).await?);
     }
     let body = serde_json::to_vec(&Answers { answers });
     Ok(json_reply(StatusCode::OK, body.map_err(|error| not_a_question(&error))?))
@@ -143,7 +146,11 @@ fn not_a_question(error: &serde_json::Error) -> Problem {
 }
 
 /// Answers one question.
-async fn ask(app: &Arc<App>, question: &QuestionBody<'_>) -> Result<AnswerBody, Problem> {
+async fn ask(
+    app: &Arc<App>,
+    question: &QuestionBody<'_>,
+    deadline: Option<Instant>,
+) -> Result<AnswerBody, Problem> {
     let engine = &app.platform.engine;
     let environment = question.environment.as_deref().map(|text| {
         Environment::parse(text).ok_or_else(|| Problem::invalid("environment", "`test` or `live`"))
@@ -182,7 +189,7 @@ async fn ask(app: &Arc<App>, question: &QuestionBody<'_>) -> Result<AnswerBody, 
         body: body.as_deref(),
         is_uncounted: false,
     };
-    let judged = app.verify(&headers, &asked).await;
+    let judged = app.verify_by(&headers, &asked, deadline).await;
     let answered = engine.answer(&judged, &headers);
     app.count(judged.verdict);
     Ok(match answered {

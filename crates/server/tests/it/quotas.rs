@@ -284,6 +284,13 @@ async fn a_request_that_hangs_on_the_database_is_refused_in_a_second() {
     assert_eq!(reason(&keyway, &key).await, "unavailable");
     assert!(began.elapsed().as_millis() >= 900, "{:?}", began.elapsed());
     assert!(began.elapsed().as_secs() < 3, "{:?}", began.elapsed());
+    // Many that are asked about together wait together.
+    let began = std::time::Instant::now();
+    let questions = vec![question(&key, "/mfi/invoices"); 20];
+    let body = json!({ "questions": questions }).to_string();
+    let answers = send(keyway.internal, "POST", "/v1/verify/batch", &[], &body).await.expect(200);
+    assert_eq!(answers.text.matches("\"reason\":\"unavailable\"").count(), 20);
+    assert!(began.elapsed().as_secs() < 3, "{:?}", began.elapsed());
     editor.must("COMMIT");
     until(async || reason(&keyway, &key).await == "allowed").await;
 }
