@@ -5,7 +5,7 @@
 //! looked at every few seconds, for credentials that are busy. An alert is told once, and then
 //! lasts until it is over.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyway_domain::actor::Actor;
@@ -20,7 +20,7 @@ use keyway_domain::time::{DAY_MS, Time};
 use keyway_domain::verdict::Reason;
 use keyway_secret::OsEntropy;
 use keyway_store::alerts::{self, Alert};
-use keyway_store::usage::{self, Batch};
+use keyway_store::usage::{self, Batch, Seen};
 use keyway_store::{DbError, Tx, account_settings, credentials};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -162,29 +162,76 @@ fn part(
     Ok(())
 }
 
-/// Notes what counters say by themselves, in the transaction that writes them down.
-pub fn note(tx: &mut Tx<'_>, moment: &Moment, batch: &Batch) -> Result<(), DbError> {
-    let mut refused: HashMap<(CredentialId, Kind), (u32, u64)> = HashMap::new();
+/// What counters say by themselves of a credential: that something was refused which says much.
+#[derive(Debug, Clone)]
+pub struct Telling {
+    credential: CredentialId,
+    kind: Kind,
+    /// The newest secret that was refused so.
+    secret: u32,
+    requests: u64,
+    seen: Option<Seen>,
+}
+
+/// What a batch of counters says by itself.
+pub fn telling(batch: &Batch) -> Vec<Telling> {
+    let mut refused: BTreeMap<(CredentialId, &str), Telling> = BTreeMap::new();
     for ((credential, secret, _, outcome), requests) in &batch.counts {
-        if let Some(kind) = says(outcome) {
-            let (newest, sum) = refused.entry((*credential, kind)).or_default();
-            *newest = (*newest).max(*secret);
-            *sum += requests;
-        }
+        let Some(kind) = says(outcome) else { continue };
+        let none = || Telling { credential: *credential, kind, secret: 0, requests: 0, seen: None };
+        let telling = refused.entry((*credential, kind.as_str())).or_insert_with(none);
+        telling.secret = telling.secret.max(*secret);
+        telling.requests += requests;
     }
-    for ((id, kind), (secret, requests)) in refused {
-        let Some(credential) = readable(tx, moment, id) else { continue };
-        let seen = batch.refused.get(&(id, secret));
+    let seen = |telling: Telling| {
+        let seen = batch.refused.get(&(telling.credential, telling.secret)).cloned();
+        Telling { seen, ..telling }
+    };
+    refused.into_values().map(seen).collect()
+}
+
+/// Of what counters have said, what no open alert tells already: whoever goes on with a secret that
+/// has ended is told of once, and costs next to nothing then.
+pub async fn untold(app: &App, said: Vec<Telling>) -> Result<Vec<Telling>, DbError> {
+    let mut rest = Vec::new();
+    for kind in [Kind::EndedSecretUsed, Kind::WrongEnvironmentUsed] {
+        let said = said.iter().filter(|telling| telling.kind == kind);
+        let ids: Vec<CredentialId> = said.clone().map(|telling| telling.credential).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let (what, now) = (kind.as_str(), app.now());
+        let open = app.db.read(move |tx| alerts::open_among(tx, what, &ids)).await?;
+        let is_old = |at: &Time| at.plus_ms(MINUTE_MS) <= now;
+        let old = open.iter().filter(|(_, at)| is_old(at)).map(|(id, _)| *id);
+        let old: Vec<CredentialId> = old.collect();
+        if !old.is_empty() {
+            app.db.write(now, move |tx| alerts::seen_again(tx, what, &old, now)).await?;
+        }
+        rest.extend(said.filter(|telling| !open.contains_key(&telling.credential)).cloned());
+    }
+    Ok(rest)
+}
+
+/// Alerts of what counters have said.
+pub fn note(tx: &mut Tx<'_>, moment: &Moment, said: &[Telling]) -> Result<(), DbError> {
+    for Telling { credential, kind, secret, requests, seen } in said {
+        let Some(credential) = readable(tx, moment, *credential) else { continue };
         let after = json!({
             "secret": secret,
             "requests": requests,
-            "address": seen.and_then(|seen| seen.address.as_deref()),
-            "client": seen.and_then(|seen| seen.client.as_deref()),
+            "address": seen.as_ref().and_then(|seen| seen.address.as_deref()),
+            "client": seen.as_ref().and_then(|seen| seen.client.as_deref()),
         });
-        part(tx, id, |tx| {
-            raise(tx, moment, &credential, (kind, ""), (moment.now, after)).map(drop)
+        part(tx, credential.id, |tx| {
+            raise(tx, moment, &credential, (*kind, ""), (moment.now, after)).map(drop)
         })?;
     }
+    Ok(())
+}
+
+/// Notes the networks that a batch of counters names, in the transaction that writes it down.
+pub fn note_networks(tx: &mut Tx<'_>, moment: &Moment, batch: &Batch) -> Result<(), DbError> {
     networks::note(tx, moment, batch)
 }
 

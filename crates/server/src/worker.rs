@@ -19,6 +19,7 @@ use keyway_domain::limits::{
     USAGE_HOURS_KEPT_DAYS, USAGE_MINUTES_KEPT_MS, USAGE_NEEDS_KEPT_DAYS,
 };
 use keyway_domain::time::{DAY_MS, Time};
+use keyway_secret::{Entropy, OsEntropy};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
     DbError, Tx, accounts, alerts as kept_alerts, approvals, audit, changes, credentials,
@@ -27,8 +28,9 @@ use keyway_store::{
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::alerts::Telling;
 use crate::app::{App, Refused};
 use crate::commands::repeats;
 use crate::webhooks::Deliverer;
@@ -55,6 +57,8 @@ pub const DELIVERERS: usize = 2;
 pub struct Flusher {
     pending: VecDeque<Batch>,
     sent: i64,
+    /// What batches that have arrived say by themselves, and nobody was alerted of yet.
+    told: VecDeque<Telling>,
 }
 
 /// Rows of one batch: a change that waits behind it waits a few milliseconds.
@@ -63,9 +67,13 @@ const BATCH_ROWS: usize = 1_000;
 /// Logged requests of one batch.
 const REQUEST_ROWS: usize = 250;
 
-/// And of one where other nodes write to the same rows, and changes wait for the logs that its
-/// alerts are written in.
+/// And of one where other nodes write to the same rows.
 const SHARED_BATCH_ROWS: usize = 40;
+
+/// Alerts of one transaction, and where there are other nodes: then the log of an account, which
+/// an alert is written in, is not held while others are looked at. A revocation waits for it.
+const ALERTS: usize = 100;
+const SHARED_ALERTS: usize = 1;
 
 /// An ended session is remembered so long, so that a page can say whose it was.
 const SESSIONS_KEPT_MS: i64 = DAY_MS;
@@ -151,6 +159,13 @@ struct Every {
     stop: watch::Receiver<bool>,
 }
 
+/// A part of one, at random.
+fn share(entropy: &mut impl Entropy) -> f64 {
+    let mut byte = [0];
+    entropy.fill(&mut byte);
+    f64::from(byte[0]) / 256.0
+}
+
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that nobody can say so any more, which stops it too.
     drop(stop.wait_for(|stop| *stop).await);
@@ -158,7 +173,9 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 impl Every {
     async fn run(mut self, work: impl AsyncFn(&Arc<App>) -> Result<(), DbError>) {
-        let mut tick = tokio::time::interval(self.period);
+        // Processes that were started together would else write at the same moments.
+        let late = self.period.min(FLUSH_EVERY).mul_f64(share(&mut OsEntropy));
+        let mut tick = tokio::time::interval_at(Instant::now() + late, self.period);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -225,11 +242,12 @@ pub async fn look_at_denied(app: &Arc<App>) -> Result<(), DbError> {
 /// Writes what was counted since the last flush.
 pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
     let mut flusher = app.flusher.lock().await;
+    let is_shared = app.coherence.get().is_some();
     if flusher.pending.is_empty() {
         let engine = &app.platform.engine;
         let taken = engine.usage.take(&engine.index, &engine.scheme, app.now());
         let first = flusher.sent + 1;
-        let rows = if app.coherence.get().is_some() { SHARED_BATCH_ROWS } else { BATCH_ROWS };
+        let rows = if is_shared { SHARED_BATCH_ROWS } else { BATCH_ROWS };
         flusher.pending.extend(taken.into_iter().flat_map(|batch| batch.split(rows)));
         for (number, batch) in (first..).zip(&mut flusher.pending) {
             batch.node.clone_from(&app.node);
@@ -248,7 +266,7 @@ pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
             .write(app.now(), move |tx| {
                 let added = usage::add(tx, &batch)?;
                 if added {
-                    alerts::note(tx, &moment, &batch)?;
+                    alerts::note_networks(tx, &moment, &batch)?;
                 }
                 Ok::<_, DbError>(added)
             })
@@ -257,8 +275,19 @@ pub async fn flush(app: &Arc<App>) -> Result<(), DbError> {
         if written? {
             app.rosters.count(&counted);
         }
+        flusher.told.extend(alerts::telling(&counted));
         flusher.pending.pop_front();
         flusher.sent += 1;
+    }
+    while !flusher.told.is_empty() {
+        let some: Vec<Telling> = flusher.told.iter().take(ALERTS).cloned().collect();
+        let count = some.len();
+        let new = alerts::untold(app, some).await?;
+        for some in new.chunks(if is_shared { SHARED_ALERTS } else { ALERTS }) {
+            let (some, moment) = (some.to_vec(), app.own_moment());
+            app.db.write(moment.now, move |tx| alerts::note(tx, &moment, &some)).await?;
+        }
+        flusher.told.drain(..count);
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Alerts: what is unusual about a credential, from when it was told until it was over.
 
+use std::collections::BTreeMap;
+
 use keyway_domain::id::{AccountId, AlertId, CredentialId};
 use keyway_domain::time::Time;
 
 use crate::db::Tx;
-use crate::value::{Columns, DbError};
+use crate::value::{Columns, DbError, Value};
 
 /// Something unusual.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,59 @@ fn read(row: &dyn Columns) -> Result<Alert, DbError> {
         ended_at: row.maybe_integer(6)?.map(Time),
         detail: row.text(7)?.to_owned(),
     })
+}
+
+/// Credentials that one statement asks about: it is the same one however many there are.
+const ASKED: usize = 100;
+
+/// Which credentials a statement is about: its placeholders after `values`, and their values.
+fn about(credentials: &[CredentialId], mut values: Vec<Value>) -> (String, Vec<Value>) {
+    let first = values.len() + 1;
+    let places: Vec<String> = (first..first + ASKED).map(|place| format!("${place}")).collect();
+    let last = credentials.last().map(CredentialId::to_string).unwrap_or_default();
+    values.extend(credentials.iter().map(|id| Value::from(id.to_string())));
+    values.resize_with(first - 1 + ASKED, || last.as_str().into());
+    (places.join(", "), values)
+}
+
+/// Which of these credentials have an open alert of a sort, and when it was last so.
+pub fn open_among(
+    tx: &mut Tx<'_>,
+    what: &str,
+    credentials: &[CredentialId],
+) -> Result<BTreeMap<CredentialId, Time>, DbError> {
+    let mut found = BTreeMap::new();
+    for some in credentials.chunks(ASKED) {
+        let (places, values) = about(some, vec![what.into()]);
+        let sql = format!(
+            "SELECT credential_id, last_at FROM alerts
+             WHERE ended_at IS NULL AND what = $1 AND credential_id IN ({places})"
+        );
+        found.extend(tx.all(&sql, &values, |row| {
+            let id = CredentialId::parse(row.text(0)?);
+            let id = id.ok_or_else(|| DbError::broken("an alert's credential"))?;
+            Ok((id, Time(row.integer(1)?)))
+        })?);
+    }
+    Ok(found)
+}
+
+/// Notes that open alerts of a sort were seen again.
+pub fn seen_again(
+    tx: &mut Tx<'_>,
+    what: &str,
+    credentials: &[CredentialId],
+    now: Time,
+) -> Result<(), DbError> {
+    for some in credentials.chunks(ASKED) {
+        let (places, values) = about(some, vec![what.into(), now.0.into()]);
+        let sql = format!(
+            "UPDATE alerts SET last_at = $2 WHERE ended_at IS NULL AND last_at < $2
+                 AND what = $1 AND credential_id IN ({places})"
+        );
+        tx.run(&sql, &values)?;
+    }
+    Ok(())
 }
 
 /// Opens an alert, unless one of the sort is open for the credential: then that one was seen

@@ -1,5 +1,6 @@
 //! `keyway serve`
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde_json::json;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::watch;
 
 use super::data::Data;
@@ -206,8 +207,8 @@ impl Serving {
             Some(encryption) => (encryption.public()?, encryption.internal()?),
             None => (None, None),
         };
-        let public = bind(public).await?;
-        let internal = bind(internal).await?;
+        let public = bind(public)?;
+        let internal = bind(internal)?;
         let addresses = (public.local_addr()?, internal.local_addr()?);
         let is_known = encryption.is_some_and(Encryption::knows_callers);
         let token = !is_known && !serve::is_own_machine(&addresses.1);
@@ -265,10 +266,24 @@ impl Serving {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure(format!("can't listen on {address}: {error}")))
+/// Bytes of answers that the kernel takes of a connection before its client reads; Linux doubles
+/// it. Left alone it would take up to 4 MB of each, and thousands who read nothing would keep a
+/// processor busy with answers for nobody.
+const SENT_AHEAD: u32 = 128 * 1024;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listen = || {
+        let new = if address.is_ipv4() { TcpSocket::new_v4 } else { TcpSocket::new_v6 };
+        let socket = new()?;
+        // A server that was restarted finds its address free.
+        socket.set_reuseaddr(true)?;
+        socket.set_send_buffer_size(SENT_AHEAD)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error: io::Error| Failure(format!("can't listen on {address}: {error}")))
 }
 
 pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
