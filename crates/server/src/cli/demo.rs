@@ -121,7 +121,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let (stopping, stop) = watch::channel(false);
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let gate = Gate::default();
-    let mut serving = Serving::bind(&gate, local(args.port), local(0), None, &stop).await?;
+    let mut serving = Serving::bind(&gate, local(args.port), local(0), None, &stop)?;
     serving.open(&gate, &app, &stop, worker::DELIVERERS);
     let verify_url = format!("http://{}/v1/verify", serving.internal);
     let sample = TcpListener::bind(local(0)).await?;

@@ -196,7 +196,7 @@ pub(crate) struct Serving {
 impl Serving {
     /// Binds both listeners; returns when they can be called. Until the gate is opened they say that
     /// nothing is ready, and why.
-    pub(crate) async fn bind(
+    pub(crate) fn bind(
         gate: &Gate,
         public: SocketAddr,
         internal: SocketAddr,
@@ -293,7 +293,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let gate = Gate::default();
     let (stopping, stop) = watch::channel(false);
     let (public, internal) = (args.listen, args.internal_listen);
-    let mut serving = Serving::bind(&gate, public, internal, Some(&args.encryption), &stop).await?;
+    let mut serving = Serving::bind(&gate, public, internal, Some(&args.encryption), &stop)?;
     let socket = args.data.socket();
     // The lock is ours, so a socket that is there was left by a process that is gone.
     let _ = std::fs::remove_file(&socket);
