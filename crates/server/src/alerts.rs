@@ -5,7 +5,7 @@
 //! looked at every few seconds, for credentials that are busy. An alert is told once, and then
 //! lasts until it is over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyway_domain::actor::Actor;
@@ -17,10 +17,9 @@ use keyway_domain::credential::Credential;
 use keyway_domain::event::{Happened, Kind};
 use keyway_domain::id::{AccountId, AlertId, CredentialId};
 use keyway_domain::time::{DAY_MS, Time};
-use keyway_domain::verdict::Reason;
 use keyway_secret::OsEntropy;
 use keyway_store::alerts::{self, Alert};
-use keyway_store::usage::{self, Batch, Seen};
+use keyway_store::usage::{self, Batch};
 use keyway_store::{DbError, Tx, account_settings, credentials};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +28,9 @@ use crate::app::App;
 use crate::commands::Moment;
 
 mod networks;
+mod refusals;
+
+pub use refusals::{Telling, note, telling, untold};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -140,15 +142,6 @@ fn raise(
     Ok(is_new)
 }
 
-/// What a refusal says by itself.
-fn says(reason: &str) -> Option<Kind> {
-    match Reason::parse(reason)? {
-        Reason::Revoked | Reason::Expired => Some(Kind::EndedSecretUsed),
-        Reason::WrongEnvironment => Some(Kind::WrongEnvironmentUsed),
-        _ => None,
-    }
-}
-
 /// Does what is to be done about one credential so that, if its account's rows are damaged, only
 /// that is missing: counters, and everybody else's alerts, must not wait for it.
 fn part(
@@ -158,74 +151,6 @@ fn part(
 ) -> Result<(), DbError> {
     if let Err(error) = tx.apart(work)? {
         tracing::error!(credential = %id, %error, "what was unusual could not be recorded");
-    }
-    Ok(())
-}
-
-/// What counters say by themselves of a credential: that something was refused which says much.
-#[derive(Debug, Clone)]
-pub struct Telling {
-    credential: CredentialId,
-    kind: Kind,
-    /// The newest secret that was refused so.
-    secret: u32,
-    requests: u64,
-    seen: Option<Seen>,
-}
-
-/// What a batch of counters says by itself.
-pub fn telling(batch: &Batch) -> Vec<Telling> {
-    let mut refused: BTreeMap<(CredentialId, &str), Telling> = BTreeMap::new();
-    for ((credential, secret, _, outcome), requests) in &batch.counts {
-        let Some(kind) = says(outcome) else { continue };
-        let none = || Telling { credential: *credential, kind, secret: 0, requests: 0, seen: None };
-        let telling = refused.entry((*credential, kind.as_str())).or_insert_with(none);
-        telling.secret = telling.secret.max(*secret);
-        telling.requests += requests;
-    }
-    let seen = |telling: Telling| {
-        let seen = batch.refused.get(&(telling.credential, telling.secret)).cloned();
-        Telling { seen, ..telling }
-    };
-    refused.into_values().map(seen).collect()
-}
-
-/// Of what counters have said, what no open alert tells already: whoever goes on with a secret that
-/// has ended is told of once, and costs next to nothing then.
-pub async fn untold(app: &App, said: Vec<Telling>) -> Result<Vec<Telling>, DbError> {
-    let mut rest = Vec::new();
-    for kind in [Kind::EndedSecretUsed, Kind::WrongEnvironmentUsed] {
-        let said = said.iter().filter(|telling| telling.kind == kind);
-        let ids: Vec<CredentialId> = said.clone().map(|telling| telling.credential).collect();
-        if ids.is_empty() {
-            continue;
-        }
-        let (what, now) = (kind.as_str(), app.now());
-        let open = app.db.read(move |tx| alerts::open_among(tx, what, &ids)).await?;
-        let is_old = |at: &Time| at.plus_ms(MINUTE_MS) <= now;
-        let old = open.iter().filter(|(_, at)| is_old(at)).map(|(id, _)| *id);
-        let old: Vec<CredentialId> = old.collect();
-        if !old.is_empty() {
-            app.db.write(now, move |tx| alerts::seen_again(tx, what, &old, now)).await?;
-        }
-        rest.extend(said.filter(|telling| !open.contains_key(&telling.credential)).cloned());
-    }
-    Ok(rest)
-}
-
-/// Alerts of what counters have said.
-pub fn note(tx: &mut Tx<'_>, moment: &Moment, said: &[Telling]) -> Result<(), DbError> {
-    for Telling { credential, kind, secret, requests, seen } in said {
-        let Some(credential) = readable(tx, moment, *credential) else { continue };
-        let after = json!({
-            "secret": secret,
-            "requests": requests,
-            "address": seen.as_ref().and_then(|seen| seen.address.as_deref()),
-            "client": seen.as_ref().and_then(|seen| seen.client.as_deref()),
-        });
-        part(tx, credential.id, |tx| {
-            raise(tx, moment, &credential, (*kind, ""), (moment.now, after)).map(drop)
-        })?;
     }
     Ok(())
 }
