@@ -8,6 +8,7 @@ mod connection;
 mod follow;
 pub mod gate;
 pub mod internal;
+mod lingering;
 mod oauth;
 pub mod openapi;
 pub mod pages;

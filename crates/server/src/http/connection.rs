@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::Door;
 use super::gate::Gate;
+use super::lingering::Lingering;
 use super::serve::serve;
 use super::unread::Unread;
 
@@ -57,7 +58,7 @@ pub(super) async fn run<S>(
     let first = tokio::time::timeout(FIRST_TIMEOUT, beginning(&mut stream)).await;
     let Ok(Ok(begun)) = first else { return };
     let is_http2 = begun.as_ref() == PREFACE;
-    let stream = TokioIo::new(Unread::new(Rewound { begun, stream }));
+    let stream = TokioIo::new(Unread::new(Lingering::new(Rewound { begun, stream })));
     let service = service_fn(move |request: Request<Incoming>| {
         let gate = gate.clone();
         let request = named_host(request);
