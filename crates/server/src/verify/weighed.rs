@@ -2,9 +2,9 @@
 //!
 //! Between them it may wait for a block of a quota; then it is weighed anew.
 
-use keyway_domain::rate::RateState;
 use std::sync::atomic::Ordering;
 
+use keyway_domain::rate::RateState;
 use keyway_domain::time::Time;
 use keyway_domain::verdict::{Access, Reason};
 
