@@ -153,12 +153,13 @@ pub(crate) fn next(
     account: AccountId,
     events: &[[Value; 11]],
 ) -> Result<Vec<(i64, [u8; 32])>, DbError> {
+    // Not MAX: that may be found by reading all events of the account.
     let newest = tx.first(
-        "SELECT MAX(seq) FROM events WHERE account_id = $1 AND seq < $2",
+        "SELECT seq FROM events WHERE account_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT 1",
         &[account.to_string().into(), SEQ_MAX.into()],
-        |row| row.maybe_integer(0),
+        |row| row.integer(0),
     )?;
-    let newest = newest.flatten().unwrap_or(0);
+    let newest = newest.unwrap_or(0);
     let found = ends(tx, keys, account)?;
     let is_whole = matches!(&found, Found::Ends(ends) if newest <= ends.seq);
     let mut ends = match found {

@@ -71,10 +71,12 @@ impl Postgres {
         };
         // The server gives up after us: what it was asked to commit, it says nothing of too early.
         let ms = patience.as_millis() + 2_000;
+        // A plan is made once, mostly while its tables are still empty: one that reads them whole
+        // would be kept until they are next analyzed.
         opened.batch(&format!(
             "SET statement_timeout = {ms}; SET lock_timeout = {};
              SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning;
-             SET synchronous_commit = {}",
+             SET synchronous_commit = {}; SET enable_seqscan = off; SET jit = off",
             LOCK_MS.min(ms),
             IDLE_MS,
             if target.is_durable() { "on" } else { "off" },

@@ -6,6 +6,7 @@ mod contract;
 mod house;
 mod pages;
 mod people;
+mod plans;
 mod requests;
 mod scopes;
 mod tls;
