@@ -86,8 +86,9 @@ impl<'c> Tx<'c> {
         self.connection.run_each(sql, rows)
     }
 
-    /// Runs a statement over many rows of values at once: `before`, the rows, `after`. Where the rows
-    /// are a table of the statement's own, none of their values may be NULL, which has no type.
+    /// Runs a statement over many rows of values at once, by the end of the transaction at the latest:
+    /// `before`, the rows, `after`. Where the rows are a table of the statement's own, none of their
+    /// values may be NULL, which has no type.
     pub(crate) fn run_over(
         &mut self,
         (before, after): (&str, &str),
@@ -102,7 +103,7 @@ impl<'c> Tx<'c> {
             let length = LENGTHS.into_iter().find(|length| *length <= rows.len()).unwrap_or(1);
             let width = rows.first().map_or(0, Vec::len);
             let some: Vec<Value> = rows.drain(..length).flatten().collect();
-            self.run(&format!("{before} {} {after}", places(length, width)), &some)?;
+            self.run_later(&format!("{before} {} {after}", places(length, width)), &some)?;
         }
         Ok(())
     }

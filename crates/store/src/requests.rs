@@ -102,29 +102,25 @@ impl Batch {
 
 /// Adds requests. Of an account that has more than so many then, the oldest are forgotten.
 pub fn add(tx: &mut Tx<'_>, batch: &Batch, kept_max: u32) -> Result<(), DbError> {
-    let rows: Vec<Vec<Value>> = batch.requests.iter().map(row_of).collect();
-    tx.run_each(
+    let insert = (
         "INSERT INTO requests (account_id, place, request_id, credential_id, secret, environment,
-             outcome, method, route, need, address)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         ON CONFLICT (account_id, place) DO NOTHING",
-        &rows,
-    )?;
+             outcome, method, route, need, address) VALUES",
+        "ON CONFLICT (account_id, place) DO NOTHING",
+    );
+    tx.run_over(insert, batch.requests.iter().map(row_of).collect())?;
     let mut added: BTreeMap<AccountId, i64> = BTreeMap::new();
     for (account, _) in &batch.requests {
         *added.entry(*account).or_default() += 1;
     }
-    for (account, added) in added {
-        tx.run(
-            "INSERT INTO request_counts (account_id, kept) VALUES ($1, $2)
-             ON CONFLICT (account_id) DO UPDATE SET kept = request_counts.kept + excluded.kept",
-            &[account.to_string().into(), added.into()],
-        )?;
-        let over = kept(tx, account)? - i64::from(kept_max);
-        if over > 0 {
-            // Twice as many as came: it gets back to what may be kept, and no batch takes long.
-            forget_oldest(tx, account, over.min(added * 2))?;
-        }
+    let count = (
+        "INSERT INTO request_counts (account_id, kept) VALUES",
+        "ON CONFLICT (account_id) DO UPDATE SET kept = request_counts.kept + excluded.kept",
+    );
+    let rows = added.iter().map(|(id, added)| vec![id.to_string().into(), (*added).into()]);
+    tx.run_over(count, rows.collect())?;
+    for (account, over) in over(tx, &added, i64::from(kept_max))? {
+        // Twice as many as came: it gets back to what may be kept, and no batch takes long.
+        forget_oldest(tx, account, over.min(added[&account] * 2))?;
     }
     let hour = batch.at.0 - batch.at.0.rem_euclid(HOUR_MS);
     for (account, missed) in &batch.missed {
@@ -158,9 +154,33 @@ fn row_of((account, request): &(AccountId, Request)) -> Vec<Value> {
     ]
 }
 
-fn kept(tx: &mut Tx<'_>, account: AccountId) -> Result<i64, DbError> {
-    let sql = "SELECT kept FROM request_counts WHERE account_id = $1";
-    Ok(tx.first(sql, &[account.to_string().into()], |row| row.integer(0))?.unwrap_or(0))
+/// Accounts that are asked about at once.
+const ASKED: usize = 64;
+
+/// By how many of these accounts have more than so many.
+fn over(
+    tx: &mut Tx<'_>,
+    accounts: &BTreeMap<AccountId, i64>,
+    kept_max: i64,
+) -> Result<Vec<(AccountId, i64)>, DbError> {
+    let places: Vec<String> = (2..2 + ASKED).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT account_id, kept - $1 FROM request_counts
+         WHERE account_id IN ({}) AND kept > $1",
+        places.join(", ")
+    );
+    let ids: Vec<AccountId> = accounts.keys().copied().collect();
+    let mut over = Vec::new();
+    for some in ids.chunks(ASKED) {
+        let mut values: Vec<Value> = vec![kept_max.into()];
+        values.extend(some.iter().map(|id| Value::from(id.to_string())));
+        values.resize(1 + ASKED, "".into());
+        over.extend(tx.all(&sql, &values, |row| {
+            let id = AccountId::parse(row.text(0)?);
+            Ok((id.ok_or_else(|| DbError::broken("an account's id"))?, row.integer(1)?))
+        })?);
+    }
+    Ok(over)
 }
 
 fn forget_oldest(tx: &mut Tx<'_>, account: AccountId, many: i64) -> Result<(), DbError> {

@@ -289,8 +289,8 @@ fn copy(
         server.batch("BEGIN")?;
         Tx::new(server, Time(0), Locking::Rows)
             .run_over((&insert, "ON CONFLICT DO NOTHING"), rows)
+            .and_then(|()| server.batch("COMMIT"))
             .map_err(|error| DbError::new(Trouble::Other, format!("{name}: {error}")))?;
-        server.batch("COMMIT")?;
         tell(Progress { table: name, done: done.min(of), of });
     }
     Ok(())

@@ -128,22 +128,21 @@ pub fn add(tx: &mut Tx<'_>, batch: &Batch) -> Result<bool, DbError> {
 }
 
 fn add_hours(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), DbError> {
-    for ((credential, secret, hour, outcome), requests) in &batch.counts {
-        tx.run_later(
-            "INSERT INTO usage_hours (credential_id, secret, hour, outcome, requests)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (credential_id, secret, hour, outcome)
-             DO UPDATE SET requests = usage_hours.requests + excluded.requests",
-            &[
-                credential.to_string().into(),
-                i64::from(*secret).into(),
-                (*hour).into(),
-                (*outcome).into(),
-                i64::try_from(*requests).unwrap_or(i64::MAX).into(),
-            ],
-        )?;
-    }
-    Ok(())
+    let rows = batch.counts.iter().map(|((credential, secret, hour, outcome), requests)| {
+        vec![
+            credential.to_string().into(),
+            i64::from(*secret).into(),
+            (*hour).into(),
+            (*outcome).into(),
+            i64::try_from(*requests).unwrap_or(i64::MAX).into(),
+        ]
+    });
+    let insert = (
+        "INSERT INTO usage_hours (credential_id, secret, hour, outcome, requests) VALUES",
+        "ON CONFLICT (credential_id, secret, hour, outcome)
+         DO UPDATE SET requests = usage_hours.requests + excluded.requests",
+    );
+    tx.run_over(insert, rows.collect())
 }
 
 /// The outcome that is no refusal.
@@ -174,20 +173,16 @@ fn add_sums(
         let sum = if *outcome == ALLOWED { allowed } else { refused };
         *sum = sum.saturating_add(i64::try_from(*requests).unwrap_or(i64::MAX));
     }
-    let sql = format!(
-        "INSERT INTO {table} (credential_id, {column}, allowed, refused)
-         VALUES ($1, $2, $3, $4)
-         ON CONFLICT (credential_id, {column}) DO UPDATE SET
+    let insert = format!("INSERT INTO {table} (credential_id, {column}, allowed, refused) VALUES");
+    let add = format!(
+        "ON CONFLICT (credential_id, {column}) DO UPDATE SET
              allowed = {table}.allowed + excluded.allowed,
              refused = {table}.refused + excluded.refused"
     );
-    for ((credential, time), (allowed, refused)) in sums {
-        tx.run_later(
-            &sql,
-            &[credential.to_string().into(), time.into(), allowed.into(), refused.into()],
-        )?;
-    }
-    Ok(())
+    let rows = sums.into_iter().map(|((credential, time), (allowed, refused))| {
+        vec![credential.to_string().into(), time.into(), allowed.into(), refused.into()]
+    });
+    tx.run_over((&insert, &add), rows.collect())
 }
 
 fn add_seen(
