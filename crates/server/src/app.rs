@@ -114,7 +114,7 @@ pub struct App {
     refused: Mutex<Vec<Refused>>,
     /// How telling went when it was last looked at: metrics must not wait for the database.
     pub telling: ArcSwap<Telling>,
-    /// Wakes who waits for something to tell.
+    /// Wakes who sends webhooks, when there is one to send.
     pub wake: Notify,
 }
 

@@ -139,13 +139,16 @@ async fn tell_one(app: Arc<App>, event: Event, kind: Kind) -> Result<(), DbError
     let moment = app.own_moment();
     let base = app.site.base_url();
     let work = move |tx: &mut Tx<'_>| {
-        if events::take_untold(tx, event.id)? && event.account != OPERATOR {
-            Errand::read(tx, &moment, &event, kind, &base)?.map_or(Ok(()), |t| t.all(tx))?;
+        if !events::take_untold(tx, event.id)? || event.account == OPERATOR {
+            return Ok(0);
         }
-        Ok::<_, DbError>(())
+        let Some(errand) = Errand::read(tx, &moment, &event, kind, &base)? else { return Ok(0) };
+        errand.letters(tx)?;
+        errand.deliveries(tx)
     };
-    app.db.write(app.now(), work).await?;
-    app.wake.notify_waiters();
+    if app.db.write::<_, DbError>(app.now(), work).await? > 0 {
+        app.wake.notify_waiters();
+    }
     Ok(())
 }
 
@@ -195,11 +198,6 @@ impl<'t> Errand<'t> {
 
     fn scheme(&self) -> &Scheme {
         &self.moment.realm.rules.scheme
-    }
-
-    fn all(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
-        self.letters(tx)?;
-        self.deliveries(tx)
     }
 
     fn letters(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
@@ -287,15 +285,20 @@ impl<'t> Errand<'t> {
         self.scheme().notice(kind)
     }
 
-    fn deliveries(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+    /// Makes a delivery for each endpoint that hears of it; how many.
+    fn deliveries(&self, tx: &mut Tx<'_>) -> Result<usize, DbError> {
         let is_alert = Settings::is_alert(self.kind);
         if !self.kind.is_for_programs() || (is_alert && !self.settings.webhook) {
-            return Ok(());
+            return Ok(0);
         }
         let seals = &self.moment.realm.rules.seals;
         let all = endpoints::list(tx, seals, self.account.id)?;
+        let hearing: Vec<_> = all.iter().filter(|endpoint| self.is_heard_by(endpoint)).collect();
+        if hearing.is_empty() {
+            return Ok(0);
+        }
         let payload = self.payload(self.environment());
-        for endpoint in all.iter().filter(|endpoint| self.is_heard_by(endpoint)) {
+        for endpoint in &hearing {
             let now = self.moment.now;
             let delivery = Delivery {
                 id: DeliveryId::new(now, &mut OsEntropy),
@@ -312,7 +315,7 @@ impl<'t> Errand<'t> {
             };
             deliveries::insert(tx, &delivery)?;
         }
-        Ok(())
+        Ok(hearing.len())
     }
 
     fn environment(&self) -> Option<Environment> {

@@ -100,11 +100,15 @@ pub fn give_up_held(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64, Db
     )
 }
 
-/// Takes an event off what is still to be told; whether it was there. Whoever gets `true` tells
-/// it, in this transaction.
+/// Takes an event off what is still to be told; whether it was there, and nobody else is at it.
+/// Whoever gets `true` tells it, in this transaction.
 pub fn take_untold(tx: &mut Tx<'_>, id: EventId) -> Result<bool, DbError> {
-    let taken = tx.run("DELETE FROM outbox WHERE event_id = $1", &[id.to_string().into()])?;
-    Ok(taken == 1)
+    let sql = format!(
+        "DELETE FROM outbox WHERE event_id =
+             (SELECT event_id FROM outbox WHERE event_id = $1 {})",
+        tx.lock_unclaimed()
+    );
+    Ok(tx.run(&sql, &[id.to_string().into()])? == 1)
 }
 
 /// How many events are still to be told.

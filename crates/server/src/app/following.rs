@@ -13,17 +13,11 @@ impl Follower for Following {
     fn apply(&self, changes: &[Change]) {
         if let Some(app) = self.0.upgrade() {
             changes.iter().for_each(|change| app.apply(change));
-            app.wake.notify_waiters();
         }
     }
 
     fn reached(&self, position: Position, then: Box<dyn FnOnce() + Send>) {
-        let app = self.0.upgrade();
-        if let Some(app) = &app {
-            // What this node did, it tells at once; what others did, they tell.
-            app.wake.notify_waiters();
-        }
-        match app.as_ref().and_then(|app| app.coherence.get().cloned()) {
+        match self.0.upgrade().and_then(|app| app.coherence.get().cloned()) {
             Some(node) => node.reached(position, then),
             // What is committed while everything is loaded is followed afterwards.
             None => then(),
