@@ -210,7 +210,7 @@ impl Credential {
 
     /// Everything that a row seal covers, in one unambiguous run of bytes.
     pub fn sealed_bytes(&self, resources: &[String]) -> Vec<u8> {
-        let mut bytes = Canonical::with_capacity(256);
+        let mut bytes = Canonical::with_capacity(512);
         // The version of this layout; the second differs by the mode of the address list, so that
         // the seals of before still fit.
         bytes.number(if self.address_mode == AddressMode::Report { 2 } else { 1 });

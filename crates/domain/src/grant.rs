@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// Bytes of most grants in a column.
+const COLUMN_MOSTLY: usize = 128;
+
 /// The two things one can do to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -114,17 +117,21 @@ impl Grant {
         if self == Self::Everything {
             return "*".to_owned();
         }
-        let mut column = String::new();
+        // A node writes one for each credential it loads, to check its seal.
+        let mut column = String::with_capacity(COLUMN_MOSTLY);
         for (resource, name) in (0_u8..).zip(resources) {
-            let letters: String = [(Action::Read, 'r'), (Action::Write, 'w')]
-                .into_iter()
-                .filter(|(action, _)| self.allows(Need { resource, action: *action }))
-                .map(|(_, letter)| letter)
-                .collect();
-            if !letters.is_empty() {
-                let space = if column.is_empty() { "" } else { " " };
-                column.push_str(&format!("{space}{}:{letters}", name.as_ref()));
+            let [read, write] =
+                [Action::Read, Action::Write].map(|action| self.allows(Need { resource, action }));
+            if !read && !write {
+                continue;
             }
+            if !column.is_empty() {
+                column.push(' ');
+            }
+            column.push_str(name.as_ref());
+            column.push(':');
+            column.extend(read.then_some('r'));
+            column.extend(write.then_some('w'));
         }
         column
     }

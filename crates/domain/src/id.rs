@@ -37,13 +37,20 @@ fn write_base32(f: &mut fmt::Formatter<'_>, prefix: &str, number: u128) -> fmt::
 
 fn parse_base32(text: &str) -> Option<u128> {
     // 26 digits of five bits are 130: the first may only be 0 to 7.
-    if text.len() != DIGITS || text.as_bytes()[0] > b'7' {
-        return None;
-    }
-    text.bytes().try_fold(0_u128, |number, byte| {
-        let digit = VALUES[usize::from(byte)];
-        (digit != NO_DIGIT).then(|| (number << 5) | u128::from(digit))
-    })
+    let digits = <&[u8; DIGITS]>::try_from(text.as_bytes()).ok().filter(|it| it[0] <= b'7')?;
+    let mut seen = 0;
+    // Twelve digits fit into a word.
+    let mut number = |digits: &[u8]| {
+        digits.iter().fold(0_u64, |number, byte| {
+            let digit = VALUES[usize::from(*byte)];
+            seen |= digit;
+            (number << 5) | u64::from(digit)
+        })
+    };
+    let words = [number(&digits[..2]), number(&digits[2..14]), number(&digits[14..])];
+    // What is no digit has bits that no digit has.
+    (seen < 32)
+        .then(|| words.iter().fold(0_u128, |number, word| (number << 60) | u128::from(*word)))
 }
 
 fn draw(now: Time, entropy: &mut dyn Entropy) -> u128 {

@@ -257,7 +257,7 @@ fn one(
     sql: &str,
     values: &[Value],
 ) -> Result<Option<Credential>, DbError> {
-    let Some(mut head) = tx.first(sql, values, |row| read_head(rules, row))? else {
+    let Some(mut head) = tx.first(sql, values, |row| Heads::of(rules).read(row))? else {
         return Ok(None);
     };
     add_secrets(tx, &mut head)?;
@@ -308,7 +308,13 @@ pub fn page(
         i64::from(limit).into(),
     ];
     let mut page = Vec::new();
-    for mut head in tx.all(&sql, &values, |row| read_head(rules, row))? {
+    let mut heads = Heads::of(rules);
+    let mut found = Vec::new();
+    tx.each(&sql, &values, |row| {
+        found.push(heads.read(row)?);
+        Ok(())
+    })?;
+    for mut head in found {
         add_secrets(tx, &mut head)?;
         page.push(checked(rules, head)?);
     }
@@ -379,43 +385,66 @@ fn state(state: SecretState) -> (&'static str, Option<i64>) {
     }
 }
 
-fn read_head(rules: &Rules, row: &dyn Columns) -> Result<Head, DbError> {
-    let broken = |what: &str| DbError::broken(what);
-    let status_at = row.maybe_integer(12)?.map(Time);
-    let status = match (row.text(11)?, status_at) {
-        ("live", None) => Status::Live,
-        ("revoked", Some(at)) => Status::Revoked { at },
-        ("deleted", Some(at)) => Status::Deleted { at },
-        _ => return Err(broken("a status")),
-    };
-    let addresses = row.text(6)?.split_ascii_whitespace().map(str::parse);
-    let rate = match (row.maybe_integer(7)?, row.maybe_integer(8)?) {
-        (Some(requests), Some(window_ms)) => Some(RateLimit {
-            requests: u32::try_from(requests).map_err(DbError::broken)?,
-            window_ms: u32::try_from(window_ms).map_err(DbError::broken)?,
-        }),
-        _ => None,
-    };
-    let grant = Grant::from_column(row.text(5)?, |name| rules.scheme.resource(name));
-    let credential = Credential {
-        id: CredentialId::parse(row.text(0)?).ok_or_else(|| broken("a credential's id"))?,
-        account: AccountId::parse(row.text(1)?).ok_or_else(|| broken("an account's id"))?,
-        environment: Environment::parse(row.text(2)?).ok_or_else(|| broken("an environment"))?,
-        kind: row.text(3)?.to_owned(),
-        name: row.text(4)?.to_owned(),
-        grant: grant.ok_or_else(|| broken("a grant (has the scheme lost a resource?)"))?,
-        addresses: addresses.collect::<Result<_, _>>().map_err(DbError::broken)?,
-        address_mode: AddressMode::parse(row.text(16)?).ok_or_else(|| broken("an address mode"))?,
-        rate,
-        client_id: row.maybe_text(9)?.map(str::to_owned),
-        expires_at: row.maybe_integer(10)?.map(Time),
-        status,
-        created_at: Time(row.integer(13)?),
-        version: row.integer(14)?,
-        secrets: Vec::with_capacity(1),
-    };
-    let seal = <[u8; 32]>::try_from(row.blob(15)?).map_err(|_| broken("a seal"))?;
-    Ok(Head { credential, seal: RowSeal(seal) })
+/// Reads heads, mostly many: whose grant is the one before's is not read anew.
+struct Heads<'r> {
+    rules: &'r Rules,
+    /// The column and what it says.
+    grant: (String, Grant),
+}
+
+impl<'r> Heads<'r> {
+    fn of(rules: &'r Rules) -> Self {
+        Self { rules, grant: ("*".to_owned(), Grant::Everything) }
+    }
+
+    fn read(&mut self, row: &dyn Columns) -> Result<Head, DbError> {
+        let broken = |what: &str| DbError::broken(what);
+        let status_at = row.maybe_integer(12)?.map(Time);
+        let status = match (row.text(11)?, status_at) {
+            ("live", None) => Status::Live,
+            ("revoked", Some(at)) => Status::Revoked { at },
+            ("deleted", Some(at)) => Status::Deleted { at },
+            _ => return Err(broken("a status")),
+        };
+        let addresses = row.text(6)?.split_ascii_whitespace().map(str::parse);
+        let rate = match (row.maybe_integer(7)?, row.maybe_integer(8)?) {
+            (Some(requests), Some(window_ms)) => Some(RateLimit {
+                requests: u32::try_from(requests).map_err(DbError::broken)?,
+                window_ms: u32::try_from(window_ms).map_err(DbError::broken)?,
+            }),
+            _ => None,
+        };
+        let credential = Credential {
+            id: CredentialId::parse(row.text(0)?).ok_or_else(|| broken("a credential's id"))?,
+            account: AccountId::parse(row.text(1)?).ok_or_else(|| broken("an account's id"))?,
+            environment: Environment::parse(row.text(2)?)
+                .ok_or_else(|| broken("an environment"))?,
+            kind: row.text(3)?.to_owned(),
+            name: row.text(4)?.to_owned(),
+            grant: self.grant(row.text(5)?)?,
+            addresses: addresses.collect::<Result<_, _>>().map_err(DbError::broken)?,
+            address_mode: AddressMode::parse(row.text(16)?)
+                .ok_or_else(|| broken("an address mode"))?,
+            rate,
+            client_id: row.maybe_text(9)?.map(str::to_owned),
+            expires_at: row.maybe_integer(10)?.map(Time),
+            status,
+            created_at: Time(row.integer(13)?),
+            version: row.integer(14)?,
+            secrets: Vec::with_capacity(1),
+        };
+        let seal = <[u8; 32]>::try_from(row.blob(15)?).map_err(|_| broken("a seal"))?;
+        Ok(Head { credential, seal: RowSeal(seal) })
+    }
+
+    fn grant(&mut self, column: &str) -> Result<Grant, DbError> {
+        if self.grant.0 != column {
+            let grant = Grant::from_column(column, |name| self.rules.scheme.resource(name));
+            let broken = || DbError::broken("a grant (has the scheme lost a resource?)");
+            self.grant = (column.to_owned(), grant.ok_or_else(broken)?);
+        }
+        Ok(self.grant.1)
+    }
 }
 
 fn read_secret(row: &dyn Columns) -> Result<Secret, DbError> {

@@ -314,31 +314,36 @@ struct PostgresRow<'r>(&'r Row);
 impl Columns for PostgresRow<'_> {
     fn value(&self, column: usize) -> Result<ValueRef<'_>, DbError> {
         let found: Option<Raw<'_>> = self.0.try_get(column).map_err(DbError::broken)?;
-        let Some(Raw(kind, bytes)) = found else { return Ok(ValueRef::Null) };
-        let number = || DbError::broken("a number of another length");
-        Ok(match kind {
-            Type::INT8 => {
-                ValueRef::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| number())?))
-            }
-            Type::INT4 => {
-                let bytes = bytes.try_into().map_err(|_| number())?;
-                ValueRef::Integer(i64::from(i32::from_be_bytes(bytes)))
-            }
-            Type::TEXT | Type::VARCHAR | Type::UNKNOWN => {
-                ValueRef::Text(std::str::from_utf8(bytes).map_err(DbError::broken)?)
-            }
-            Type::BYTEA => ValueRef::Blob(bytes),
-            other => return Err(DbError::broken(format_args!("a value of the type {other}"))),
-        })
+        let Some(Raw(bytes)) = found else { return Ok(ValueRef::Null) };
+        value_of(self.0.columns()[column].type_(), bytes)
     }
 }
 
+/// A value of a type, from its bytes.
+fn value_of<'r>(kind: &Type, bytes: &'r [u8]) -> Result<ValueRef<'r>, DbError> {
+    let number = || DbError::broken("a number of another length");
+    Ok(match *kind {
+        Type::INT8 => {
+            ValueRef::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| number())?))
+        }
+        Type::INT4 => {
+            let bytes = bytes.try_into().map_err(|_| number())?;
+            ValueRef::Integer(i64::from(i32::from_be_bytes(bytes)))
+        }
+        Type::TEXT | Type::VARCHAR | Type::UNKNOWN => {
+            ValueRef::Text(std::str::from_utf8(bytes).map_err(DbError::broken)?)
+        }
+        Type::BYTEA => ValueRef::Blob(bytes),
+        ref other => return Err(DbError::broken(format_args!("a value of the type {other}"))),
+    })
+}
+
 /// A value as it came over the wire.
-struct Raw<'r>(Type, &'r [u8]);
+struct Raw<'r>(&'r [u8]);
 
 impl<'r> FromSql<'r> for Raw<'r> {
-    fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        Ok(Self(kind.clone(), raw))
+    fn from_sql(_: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(raw))
     }
 
     fn accepts(_: &Type) -> bool {

@@ -6,7 +6,7 @@ use std::thread;
 use keyway_domain::credential::Credential;
 use keyway_domain::id::{AccountId, CredentialId};
 
-use super::{HEAD, Head, Rules, SECRET, checked, read_head, read_secret};
+use super::{HEAD, Head, Heads, Rules, SECRET, checked, read_secret};
 use crate::accounts::OPERATOR;
 use crate::changes::Range;
 use crate::db::Tx;
@@ -128,6 +128,7 @@ pub fn named(
         Realm::Platform => "account_id <> $17",
         Realm::Operator => "account_id = $17",
     };
+    let mut heads = Heads::of(rules);
     // By single ids whatever the planner thinks of it: the table may have ten million rows.
     let places = (1..=NAMED).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
     for some in ids.chunks(NAMED) {
@@ -137,10 +138,7 @@ pub fn named(
         let with_account: Vec<Value> =
             values.iter().cloned().chain([OPERATOR.to_string().into()]).collect();
         let sql = format!("{HEAD} WHERE id IN ({places}) AND {whose} ORDER BY id");
-        tx.each(&sql, &with_account, |row| {
-            page.push((row.text(0)?.to_owned(), read_head(rules, row)));
-            Ok(())
-        })?;
+        tx.each(&sql, &with_account, |row| add_head(&mut page, &mut heads, row))?;
         if page.is_empty() {
             continue;
         }
@@ -167,8 +165,9 @@ struct Scans {
     secrets_by_account: bool,
 }
 
-/// Credentials by the text of their id, in its order; or why one can't be read.
-type Page = Vec<(String, Result<Head, DbError>)>;
+/// Credentials in the order of their ids; of one that can't be read the id, as it is written down,
+/// and why.
+type Page = Vec<Result<Head, (String, DbError)>>;
 
 impl Scans {
     /// Both tables are kept in the order of the id, so that a page of one meets the other's.
@@ -178,27 +177,28 @@ impl Scans {
         rules: &Rules,
         mut take: impl FnMut(Page) -> Result<(), DbError>,
     ) -> Result<(), DbError> {
-        let mut after = self.after.clone();
+        let mut heads = Heads::of(rules);
+        let (mut first, mut last) = (String::new(), self.after.clone());
         loop {
             let mut page = Page::new();
-            let mut values = vec![
-                self.account.as_str().into(),
-                after.as_str().into(),
-                Value::Integer(LOAD_PAGE),
-            ];
+            let mut values =
+                vec![self.account.as_str().into(), last.as_str().into(), Value::Integer(LOAD_PAGE)];
             values.extend(self.last.as_deref().map(Value::from));
             tx.each(&self.heads, &values, |row| {
-                page.push((row.text(0)?.to_owned(), read_head(rules, row)));
-                Ok(())
+                let id = row.text(0)?;
+                if page.is_empty() {
+                    id.clone_into(&mut first);
+                }
+                id.clone_into(&mut last);
+                add_head(&mut page, &mut heads, row)
             })?;
-            let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
+            if page.is_empty() {
                 return Ok(());
-            };
+            }
             let mut bounds = vec![first.as_str().into(), last.as_str().into()];
             if self.secrets_by_account {
                 bounds.push(self.account.as_str().into());
             }
-            after.clone_from(last);
             let mut place = 0;
             tx.each(&self.secrets, &bounds, |row| add_secret(&mut page, &mut place, row))?;
             take(page)?;
@@ -208,30 +208,39 @@ impl Scans {
 
 /// Hands over the credentials of a page, each as it is found to be.
 fn give(page: Page, rules: &Rules, mut each: impl FnMut(Result<Credential, (String, DbError)>)) {
-    for (id, head) in page {
-        let head = head.map(|mut head| {
+    for head in page {
+        each(head.and_then(|mut head| {
             // Newest first, as they are sealed.
             head.credential.secrets.reverse();
-            head
-        });
-        each(head.and_then(|head| checked(rules, head)).map_err(|error| (id, error)));
+            let id = head.credential.id;
+            checked(rules, head).map_err(|error| (id.to_string(), error))
+        }));
     }
+}
+
+fn add_head(page: &mut Page, heads: &mut Heads<'_>, row: &dyn Columns) -> Result<(), DbError> {
+    let id = row.text(0)?;
+    page.push(heads.read(row).map_err(|error| (id.to_owned(), error)));
+    Ok(())
 }
 
 /// Gives a secret to its credential, which is at `place` in the page or after it.
 fn add_secret(page: &mut Page, place: &mut usize, row: &dyn Columns) -> Result<(), DbError> {
-    let id = row.text(8)?;
-    while page.get(*place).is_some_and(|(head, _)| head.as_str() < id) {
+    let written = row.text(8)?;
+    // What is no id is of a credential that can't be read.
+    let Some(id) = CredentialId::parse(written) else { return Ok(()) };
+    let is_from_here =
+        |head: &Result<Head, _>| head.as_ref().is_ok_and(|it| it.credential.id >= id);
+    while page.get(*place).is_some_and(|head| !is_from_here(head)) {
         *place += 1;
     }
-    let Some((_, head)) = page.get_mut(*place).filter(|(head, _)| head == id) else {
-        // A secret of a credential that is not asked for, between those that are.
-        return Ok(());
-    };
-    match (read_secret(row), &mut *head) {
-        (Ok(secret), Ok(head)) => head.credential.secrets.push(secret),
-        (Err(error), head) => *head = Err(error),
-        (Ok(_), Err(_)) => {}
+    let Some(found) = page.get_mut(*place) else { return Ok(()) };
+    // Else of a credential that is not asked for, between those that are.
+    if let Some(head) = found.as_mut().ok().filter(|head| head.credential.id == id) {
+        match read_secret(row) {
+            Ok(secret) => head.credential.secrets.push(secret),
+            Err(error) => *found = Err((written.to_owned(), error)),
+        }
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ fn a_server_is_taken_only_with_a_certificate_of_its_name_from_an_authority_that_
     if !is_on_server() {
         return;
     }
-    let server = Postgres::start_with(Options { durable: false });
+    let server = Postgres::start_with(Options::default());
     server.create_database("keyway");
     let plain = Arc::new(Target::parse(&server.url("keyway"), None, None).unwrap());
     migrate(&plain, None).unwrap();
