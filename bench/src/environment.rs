@@ -20,6 +20,13 @@ pub(crate) fn read() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The machine's memory, in kB.
+pub(crate) fn memory_kb() -> Option<u64> {
+    let memory = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    total.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output.map_or_else(

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "usage: tests/postgres/start PROCESS");
         return ExitCode::from(2);
     };
-    let address = Postgres::start_for(owner, Options { durable: false });
+    let address = Postgres::start_for(owner, Options::default());
     let _ = writeln!(std::io::stdout(), "KEYWAY_TEST_POSTGRES={address}");
     ExitCode::SUCCESS
 }

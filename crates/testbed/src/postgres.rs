@@ -24,11 +24,13 @@ const SUPERUSER: &str = "postgres";
 const STARTS: usize = 5;
 
 /// How a server is run.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Options {
     /// Whether a commit survives a crash of the machine. Without it the server is faster, and still
     /// survives a crash of its own.
     pub durable: bool,
+    /// How much of its tables it keeps in memory, in MB; none is what it does by itself.
+    pub buffers_mb: Option<u32>,
 }
 
 /// A running PostgreSQL server. It is stopped and removed when dropped.
@@ -42,7 +44,7 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a durable server.
     pub fn start() -> Self {
-        Self::start_with(Options { durable: true })
+        Self::start_with(Options { durable: true, ..Options::default() })
     }
 
     /// Starts a server.
@@ -82,6 +84,9 @@ impl Postgres {
             self.port,
             self.folder.display()
         );
+        if let Some(buffers) = options.buffers_mb {
+            settings.push_str(&format!(" -c shared_buffers={buffers}MB"));
+        }
         if !options.durable {
             settings.push_str(" -c fsync=off -c synchronous_commit=off -c full_page_writes=off");
         }
@@ -178,7 +183,7 @@ impl Postgres {
         run(copy.arg(standby.data()));
         let started = (0..STARTS).any(|_| {
             standby.port = free_port();
-            standby.boot(Options { durable: true })
+            standby.boot(Options { durable: true, ..Options::default() })
         });
         assert!(started, "the standby does not start:\n{}", standby.log());
         standby

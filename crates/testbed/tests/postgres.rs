@@ -23,7 +23,7 @@ fn what_was_committed_outlives_crashes_and_stops() {
 
 #[test]
 fn a_paused_server_answers_after_it_was_resumed() {
-    let server = Postgres::start_with(Options { durable: false });
+    let server = Postgres::start_with(Options::default());
     server.pause();
     let mut waiting = Command::new("psql")
         .args(["-X", "-A", "-t", "-q", "-c", "SELECT 1", "-d", &server.url("postgres")])
@@ -38,7 +38,7 @@ fn a_paused_server_answers_after_it_was_resumed() {
 
 #[test]
 fn the_role_of_a_running_server_changes_rows_and_no_tables() {
-    let server = Postgres::start_with(Options { durable: false });
+    let server = Postgres::start_with(Options::default());
     server.create_database("a");
     server.psql("a", "CREATE TABLE t (x int)");
     let run = |sql: &str| {
@@ -55,7 +55,7 @@ fn the_role_of_a_running_server_changes_rows_and_no_tables() {
 
 #[test]
 fn a_dropped_server_leaves_nothing() {
-    let server = Postgres::start_with(Options { durable: false });
+    let server = Postgres::start_with(Options::default());
     let folder = server.folder().to_owned();
     server.pause();
     drop(server);

@@ -187,7 +187,7 @@ async fn a_fail_over_to_a_standby_that_had_everything_loses_nothing_and_needs_no
     if Deployment::start().is_none() {
         return;
     }
-    let server = || Postgres::start_with(Options { durable: true });
+    let server = || Postgres::start_with(Options { durable: true, ..Options::default() });
     let primary = tokio::task::spawn_blocking(server).await.expect("it starts");
     let deployment = Deployment::on(&primary);
     let (mut nodes, proxies, operator) = two(&deployment).await;
@@ -223,7 +223,7 @@ async fn what_an_old_dump_has_forgotten_stays_revoked_while_nodes_run() {
     if Deployment::start().is_none() {
         return;
     }
-    let server = || Postgres::start_with(Options { durable: false });
+    let server = || Postgres::start_with(Options::default());
     let server = tokio::task::spawn_blocking(server).await.expect("it starts");
     let deployment = Deployment::on(&server);
     let (mut nodes, _proxies, operator) = two(&deployment).await;
