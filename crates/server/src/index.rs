@@ -7,6 +7,7 @@
 mod account;
 mod addresses;
 mod ending;
+mod names;
 mod pool;
 mod record;
 mod scopes;
@@ -36,6 +37,7 @@ use keyway_store::accounts::Account;
 use crate::followers::{Followers, Subject};
 
 use addresses::AddressList;
+use names::Names;
 use pool::Pool;
 use record::Record;
 use scopes::Scopes;
@@ -47,7 +49,7 @@ pub struct Index {
     table: ArcSwap<Table>,
     records: Pool<Record>,
     accounts: Pool<OnceLock<IndexedAccount>>,
-    names: Pool<OnceLock<Box<str>>>,
+    names: Names,
     addresses: Pool<OnceLock<AddressList>>,
     rates: Pool<OnceLock<RateLimit>>,
     sealed: Pool<OnceLock<Sealed>>,
@@ -120,7 +122,7 @@ impl Index {
             table: ArcSwap::from_pointee(Table::with_room_for(room)),
             records: Pool::new(),
             accounts: Pool::new(),
-            names: Pool::new(),
+            names: Names::new(),
             addresses: Pool::new(),
             rates: Pool::new(),
             sealed: Pool::new(),
@@ -193,8 +195,8 @@ impl Index {
     }
 
     /// An entry's name.
-    pub fn name(&self, entry: &Entry) -> &str {
-        self.names.at(entry.name).and_then(OnceLock::get).map_or("", |name| name)
+    pub fn name(&self, entry: &Entry) -> String {
+        self.names.at(entry.name).unwrap_or_default()
     }
 
     /// An entry's sealed secret.
@@ -335,7 +337,7 @@ impl Index {
             let rate_slot = shared.or(known).map_or(slot, |entry| entry.rate_slot);
             let name = match shared.or(known).filter(|entry| self.name(entry) == credential.name) {
                 Some(entry) => entry.name,
-                None => add(&self.names, credential.name.as_str().into())?,
+                None => self.names.add(&credential.name).ok_or("the index is full")?,
             };
             let sealed = match (&known, &secret.sealed) {
                 (Some(entry), _) => entry.sealed,

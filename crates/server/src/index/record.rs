@@ -55,7 +55,7 @@ pub struct Entry {
     pub secret: u32,
     /// Its account's place in the pool.
     pub account: u32,
-    /// Its name's place in the pool.
+    /// Its name's place.
     pub name: u32,
     /// Its address list's place in the pool; 0 is the empty list.
     pub addresses: u32,

@@ -51,7 +51,7 @@ impl Engine {
                         .and_then(|account| account.external_id.load().as_deref().cloned()),
                     credential: entry.credential.to_string(),
                     kind: kind.map_or_else(String::new, |kind| kind.name.clone()),
-                    name: self.index.name(entry).to_owned(),
+                    name: self.index.name(entry),
                     environment: entry.environment.as_str().to_owned(),
                     grant: self.grant_names(entry.grant),
                     secret: entry.secret,
