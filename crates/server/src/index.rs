@@ -17,7 +17,7 @@ pub use account::IndexedAccount;
 pub use addresses::FromWhere;
 pub use record::Entry;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -75,6 +75,28 @@ struct Writer {
     addresses: HashMap<AddressList, u32>,
     rates: HashMap<RateLimit, u32>,
     free: Vec<u32>,
+    /// By how many other secrets a slot is used that counts the rate for them.
+    counting: HashMap<u32, u32>,
+}
+
+impl Writer {
+    /// Notes where the rate of a secret is counted from now on, which was counted there before.
+    fn counts(&mut self, before: Option<&Entry>, now: Option<&Entry>) {
+        let elsewhere = |entry: &Entry| (entry.rate_slot != entry.slot).then_some(entry.rate_slot);
+        let (before, now) = (before.and_then(elsewhere), now.and_then(elsewhere));
+        if before == now {
+            return;
+        }
+        if let Some(slot) = now {
+            *self.counting.entry(slot).or_default() += 1;
+        }
+        if let Some(others) = before.and_then(|slot| self.counting.get_mut(&slot)) {
+            *others -= 1;
+        }
+        if let Some(slot) = before.filter(|slot| self.counting.get(slot) == Some(&0)) {
+            self.counting.remove(&slot);
+        }
+    }
 }
 
 /// Allowed requests of one minute, from one place, for one scope.
@@ -132,6 +154,7 @@ impl Index {
                 addresses: HashMap::new(),
                 rates: HashMap::new(),
                 free: Vec::new(),
+                counting: HashMap::new(),
             }),
             followers: OnceLock::new(),
             count: AtomicU64::new(0),
@@ -364,46 +387,13 @@ impl Index {
                 rate_slot,
             };
             self.records.at(slot).ok_or("the index is full")?.write(digest, &entry);
+            writer.counts(known.as_ref(), Some(&entry));
             if known.is_none() {
                 self.link(digest, slot);
             }
             shared.get_or_insert(entry);
         }
         Ok(())
-    }
-
-    /// Forgets secrets that ended long ago, so that their places can be used again.
-    pub fn forget_ended(&self, before: Time) -> u64 {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let table = Table::with_room_for(self.len());
-        let mut forgotten = 0;
-        let free: HashSet<u32> = writer.free.iter().copied().collect();
-        let known = || {
-            let taken = (0..self.records.len()).filter(|slot| !free.contains(slot));
-            taken.filter_map(|slot| {
-                let record = self.records.at(slot)?;
-                Some((slot, record, record.entry(slot)?))
-            })
-        };
-        // A slot that counts the rate of a secret that stays is not another credential's to have.
-        let counting: HashSet<u32> = known()
-            .filter(|(_, _, entry)| entry.ends_at >= before)
-            .map(|(_, _, entry)| entry.rate_slot)
-            .collect();
-        let mut freed = Vec::new();
-        for (slot, record, entry) in known() {
-            let is_counted = record.allowed.load(Ordering::Relaxed) == 0;
-            if entry.ends_at < before && is_counted && !counting.contains(&slot) {
-                freed.push(slot);
-                forgotten += 1;
-            } else {
-                table.insert(record.digest(), slot);
-            }
-        }
-        writer.free.extend(freed);
-        self.table.store(Arc::new(table));
-        self.count.fetch_sub(forgotten, Ordering::Relaxed);
-        forgotten
     }
 
     fn free_slot(&self, writer: &mut Writer) -> Option<u32> {

@@ -1,6 +1,8 @@
-//! Ends that no credential's own state says: of what it has forgotten, and of what can't be trusted.
+//! Ends that no credential's own state says: of what it has forgotten, and of what can't be trusted;
+//! and what becomes of secrets that ended long ago.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use keyway_domain::credential::Credential;
 use keyway_domain::time::Time;
@@ -41,5 +43,136 @@ impl Index {
             }
         }
         self.changed(Subject::Everything);
+    }
+
+    /// Forgets secrets that ended long ago, so that their places can be used again; how many.
+    ///
+    /// They are looked for without the lock: among millions that takes a while, and a revocation must
+    /// not wait for it. What was not old then is none of it.
+    pub fn forget_ended(&self, before: Time) -> u64 {
+        let old = |slot: u32| {
+            let record = self.records.at(slot)?;
+            let is_counted = record.allowed.load(Ordering::Relaxed) == 0;
+            record.entry(slot).filter(|entry| entry.ends_at < before && is_counted)
+        };
+        let found: Vec<u32> = (0..self.records.len()).filter(|slot| old(*slot).is_some()).collect();
+        if found.is_empty() {
+            return 0;
+        }
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Entry> = found.into_iter().filter_map(old).collect();
+        // A slot that counts the rate of another secret is not another credential's to have: those
+        // that are counted elsewhere go first.
+        found.sort_by_key(|entry| entry.rate_slot == entry.slot);
+        let table = self.table.load();
+        let mut forgotten = 0;
+        for entry in found {
+            let Some(record) = self.records.at(entry.slot) else { continue };
+            // Who is not in the table has been forgotten before.
+            if writer.counting.contains_key(&entry.slot)
+                || !table.remove(record.digest(), entry.slot)
+            {
+                continue;
+            }
+            writer.counts(Some(&entry), None);
+            writer.free.push(entry.slot);
+            forgotten += 1;
+        }
+        self.count.fetch_sub(forgotten, Ordering::Relaxed);
+        forgotten
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keyway_domain::Environment;
+    use keyway_domain::credential::{
+        AddressMode, Credential, EndedBecause, Secret, SecretState, Status,
+    };
+    use keyway_domain::grant::Grant;
+    use keyway_domain::id::{AccountId, CredentialId};
+    use keyway_domain::time::{DAY_MS, Time};
+    use keyway_secret::Digest;
+
+    use crate::index::Index;
+
+    const NOW: Time = Time(1_780_000_000_000);
+    const LONG_AGO: Time = Time(NOW.0 - 400 * DAY_MS);
+
+    fn digest(number: u32) -> Digest {
+        let mut bytes = [7; 32];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        Digest(bytes)
+    }
+
+    fn secret(number: u32, state: SecretState) -> Secret {
+        let (hint, created_at) = (String::new(), LONG_AGO);
+        Secret {
+            number,
+            digest: digest(number),
+            public_id: None,
+            sealed: None,
+            hint,
+            created_at,
+            state,
+        }
+    }
+
+    fn credential(kind: &str, id: u128, secrets: Vec<Secret>) -> Credential {
+        Credential {
+            id: CredentialId(id),
+            account: AccountId(1),
+            environment: Environment::Live,
+            kind: kind.to_owned(),
+            name: "One".to_owned(),
+            grant: Grant::Everything,
+            addresses: Vec::new(),
+            address_mode: AddressMode::Enforce,
+            rate: None,
+            client_id: None,
+            expires_at: None,
+            status: Status::Live,
+            created_at: LONG_AGO,
+            version: 1,
+            secrets,
+        }
+    }
+
+    #[test]
+    fn a_forgotten_secret_is_not_found_and_what_counts_for_another_is_not_forgotten() {
+        let scheme = Arc::new(crate::schemes::load("enterprise").unwrap());
+        let kind = scheme.kinds[0].name.clone();
+        let index = Index::new(scheme, 0);
+        let ended = |why| SecretState::Ended { at: LONG_AGO, why };
+        let retiring = SecretState::Retiring { until: NOW };
+        let apply = |id, secrets| index.apply(&credential(&kind, id, secrets), LONG_AGO);
+        let slot = |number| index.find(&digest(number)).map(|entry| entry.slot);
+
+        // One that was rotated, and one that was rotated and rolled back.
+        apply(1, vec![secret(1, SecretState::Current)]);
+        apply(1, vec![secret(2, SecretState::Current), secret(1, retiring)]);
+        apply(1, vec![secret(2, SecretState::Current), secret(1, ended(EndedBecause::Replaced))]);
+        apply(2, vec![secret(3, SecretState::Current)]);
+        apply(2, vec![secret(4, SecretState::Current), secret(3, retiring)]);
+        apply(2, vec![secret(3, SecretState::Current), secret(4, ended(EndedBecause::RolledBack))]);
+        let (first, counting) = (slot(1), slot(4));
+        assert_eq!(index.find(&digest(3)).map(|entry| entry.rate_slot), counting);
+
+        assert_eq!(index.forget_ended(LONG_AGO), 0, "they had ended at that instant");
+        assert_eq!(index.forget_ended(NOW), 1);
+        assert_eq!((slot(1), slot(4), index.len()), (None, counting, 3));
+        assert_eq!(index.forget_ended(NOW), 0, "once");
+        // The place that is free is taken again, once.
+        apply(3, vec![secret(5, SecretState::Current)]);
+        apply(4, vec![secret(6, SecretState::Current)]);
+        assert_eq!(slot(5), first);
+        assert_ne!(slot(6), first);
+        assert!((2..=6).all(|number| slot(number).is_some()));
+        // Once nobody counts there, it goes too.
+        apply(2, vec![secret(7, SecretState::Current), secret(3, ended(EndedBecause::Replaced))]);
+        assert_eq!(index.forget_ended(NOW), 2);
+        assert_eq!((slot(3), slot(4), index.len()), (None, None, 4));
     }
 }
