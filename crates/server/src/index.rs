@@ -347,7 +347,7 @@ impl Index {
         let rate = credential.rate.or(self.scheme.rates[credential.environment as usize]);
         let mut shared: Option<Entry> = None;
         for secret in &credential.secrets {
-            let (ends_at, ends_by_expiry) = ends(credential, secret);
+            let End { at: ends_at, by_expiry, ended } = End::of(credential, secret);
             let digest = secret.digest.prefix();
             let known = self.find_prefix(digest);
             if known.is_none() && ends_at.plus_ms(ENDED_REMEMBERED_DAYS * DAY_MS) < now {
@@ -374,7 +374,8 @@ impl Index {
                 slot,
                 credential: credential.id,
                 ends_at,
-                ends_by_expiry,
+                ends_by_expiry: by_expiry,
+                ended,
                 kind,
                 environment: credential.environment,
                 grant: credential.grant,
@@ -465,19 +466,29 @@ fn add<T>(pool: &Pool<OnceLock<T>>, element: T) -> Result<u32, &'static str> {
     Ok(place)
 }
 
-/// When a secret is first refused, and whether that is its credential's expiry.
-fn ends(credential: &Credential, secret: &Secret) -> (Time, bool) {
-    let own = match secret.state {
-        SecretState::Current => Time::NEVER,
-        SecretState::Retiring { until } => until,
-        SecretState::Ended { at, .. } => at,
-    };
-    let own = match credential.status {
-        Status::Live => own,
-        Status::Revoked { at } | Status::Deleted { at } => own.min(at),
-    };
-    match credential.expires_at {
-        Some(at) if at <= own => (at, true),
-        _ => (own, false),
+/// When a secret is first refused, whether that is its credential's expiry, and whether an act did it.
+struct End {
+    at: Time,
+    by_expiry: bool,
+    ended: bool,
+}
+
+impl End {
+    fn of(credential: &Credential, secret: &Secret) -> Self {
+        let is_live = credential.status == Status::Live;
+        let own = match secret.state {
+            SecretState::Current => Time::NEVER,
+            SecretState::Retiring { until } => until,
+            SecretState::Ended { at, .. } => at,
+        };
+        let own = match credential.status {
+            Status::Live => own,
+            Status::Revoked { at } | Status::Deleted { at } => own.min(at),
+        };
+        let ended = !is_live || matches!(secret.state, SecretState::Ended { .. });
+        match credential.expires_at {
+            Some(at) if at <= own => Self { at, by_expiry: true, ended },
+            _ => Self { at: own, by_expiry: false, ended },
+        }
     }
 }

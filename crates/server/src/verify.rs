@@ -427,7 +427,7 @@ fn facts(entry: &Entry, account: &IndexedAccount, address_allowed: bool) -> Fact
     Facts {
         environment: entry.environment,
         grant: entry.grant,
-        ends_at: entry.ends_at,
+        ends_at: entry.over_from(),
         ends_by_expiry: entry.ends_by_expiry,
         suspended: account.is_suspended(),
         address_allowed,

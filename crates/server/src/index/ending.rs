@@ -17,7 +17,7 @@ impl Index {
         if let Some(entry) = self.find_prefix(digest)
             && let Some(record) = self.records.at(entry.slot)
         {
-            record.write(digest, &Entry { ends_at: Time(0), ends_by_expiry: false, ..entry });
+            record.write(digest, &over(entry));
         }
     }
 
@@ -38,8 +38,7 @@ impl Index {
         for slot in 0..self.records.len() {
             let Some(record) = self.records.at(slot) else { continue };
             if let Some(entry) = record.entry(slot).filter(&which) {
-                let ended = Entry { ends_at: Time(0), ends_by_expiry: false, ..entry };
-                record.write(record.digest(), &ended);
+                record.write(record.digest(), &over(entry));
             }
         }
         self.changed(Subject::Everything);
@@ -81,6 +80,10 @@ impl Index {
         self.count.fetch_sub(forgotten, Ordering::Relaxed);
         forgotten
     }
+}
+
+fn over(entry: Entry) -> Entry {
+    Entry { ends_at: Time(0), ends_by_expiry: false, ended: true, ..entry }
 }
 
 #[cfg(test)]

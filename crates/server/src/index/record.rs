@@ -41,10 +41,12 @@ pub struct Entry {
     pub slot: u32,
     /// The credential's id.
     pub credential: CredentialId,
-    /// The first instant at which this secret is refused.
+    /// When this secret ends.
     pub ends_at: Time,
     /// Whether that is the credential's expiry.
     pub ends_by_expiry: bool,
+    /// Whether an act has ended it.
+    pub ended: bool,
     /// The kind's place in the scheme.
     pub kind: u8,
     /// Its environment.
@@ -67,9 +69,18 @@ pub struct Entry {
     pub rate_slot: u32,
 }
 
+impl Entry {
+    /// The first instant at which this secret is refused. What an act has ended is refused at all of
+    /// them: the clock that the act was dated by may be ahead of the one that is asked.
+    pub fn over_from(&self) -> Time {
+        if self.ended { Time(i64::MIN) } else { self.ends_at }
+    }
+}
+
 const BY_EXPIRY: u64 = 1 << 8;
 const LIVE_ENVIRONMENT: u64 = 1 << 9;
 const EVERYTHING: u64 = 1 << 10;
+const ENDED: u64 = 1 << 11;
 
 impl Record {
     /// Replaces what the record says. There must be one writer at a time.
@@ -127,7 +138,8 @@ fn encode(digest: DigestPrefix, entry: &Entry) -> [u64; WORDS] {
     };
     let by_expiry = if entry.ends_by_expiry { BY_EXPIRY } else { 0 };
     let live = if entry.environment == Environment::Live { LIVE_ENVIRONMENT } else { 0 };
-    let flags = u64::from(entry.kind) | by_expiry | live | everything;
+    let ended = if entry.ended { ENDED } else { 0 };
+    let flags = u64::from(entry.kind) | by_expiry | live | everything | ended;
     let [id_high, id_low] = DigestPrefix::from_bytes(entry.credential.0.to_be_bytes()).0;
     let [bits_high, bits_low] = DigestPrefix::from_bytes(bits.to_be_bytes()).0;
     [
@@ -159,6 +171,7 @@ fn decode(slot: u32, words: &[u64; WORDS]) -> Entry {
         credential: CredentialId(number(words[7], words[8])),
         ends_at: Time(words[2].cast_signed()),
         ends_by_expiry: flags & BY_EXPIRY != 0,
+        ended: flags & ENDED != 0,
         kind: u8::try_from(flags & 0xff).expect("masked to 8 bits"),
         environment: if live { Environment::Live } else { Environment::Test },
         grant: if everything {
