@@ -4,7 +4,8 @@ use crate::check::{Rule, percentile, read, recoveries, silences};
 use crate::journal::{Break, Door, Outcome, Secret, Verification};
 
 fn secret(shown: u64, ending: Option<u64>, ended: Option<u64>) -> Secret {
-    Secret { door: Door::Inside, request: [].into(), question: "".into(), shown, ending, ended }
+    let (request, question, told) = ([].into(), "".into(), "".into());
+    Secret { door: Door::Inside, request, question, shown, ending, ended, told }
 }
 
 fn asked(node: usize, invoked: u64, returned: u64, outcome: Outcome) -> Verification {

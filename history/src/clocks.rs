@@ -1,5 +1,5 @@
 //! Nodes on machines whose clocks are wrong: what ends by time ends at every node when the
-//! database's clock says so.
+//! database's clock says so, and what an act ends is over everywhere when its call returns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,18 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::Failure;
+use crate::chance::Chance;
 use crate::clock::{milliseconds, nanoseconds, now};
+use crate::journal::{Act, Door, lock};
+use crate::load::key_body;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::wire::request;
 use crate::world::World;
+use crate::{Failure, judge};
+
+/// Keys that are revoked, one after the other.
+const REVOKED: usize = 300;
 
 /// By how much the clocks of the nodes are wrong: milliseconds of the wall clock, and millionths of
 /// the rate of all.
@@ -93,7 +99,34 @@ pub(crate) async fn run(world: &Arc<World>, plan: &Plan) -> Result<Report, Failu
             );
         }
     }
+    revoke(world, plan).await?;
+    let found = judge::findings(world, plan, &[]);
+    report.none("accepts begun after the end was acknowledged", found.stale.len());
+    let asked = found.after_end;
+    report.claim("verifications begun after an end", "> 0", asked, asked > 0);
+    judge::stale(&mut report, world, &found, &[]);
+    report.odd(&lock(&world.journal.odd));
     Ok(report)
+}
+
+/// Revokes keys, at any node, and has every node asked when the call has returned.
+async fn revoke(world: &Arc<World>, plan: &Plan) -> Result<(), Failure> {
+    let mut chance = Chance::new(plan.seed, 5_000_000);
+    let path = format!("/v1/accounts/{}/credentials", world.accounts[0]);
+    for _ in 0..REVOKED {
+        let made = world.change(Act::Create, &path, &key_body(), &mut chance).await;
+        let made = made.ok_or("a key could not be made")?;
+        let secret = world.show(&made, Door::Inside).ok_or("a key is shown")?;
+        let id = made.body["id"].as_str().ok_or("a credential has an id")?;
+        world.journal.ending(secret);
+        let revoke = format!("{path}/{id}/revoke");
+        let made = world.change(Act::End, &revoke, &json!({}), &mut chance).await;
+        let made = made.filter(|made| made.everywhere).ok_or("a key could not be revoked")?;
+        world.journal.ended(secret, &made);
+        world.verify_everywhere(secret);
+    }
+    world.settled().await;
+    Ok(())
 }
 
 /// The database's time, in milliseconds, and the run's own at that moment.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::chance::Chance;
 use crate::clock::{nanoseconds, now};
+use crate::world::Made;
 
 /// Which listener takes the question whether a secret is accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(crate) struct Secret {
     pub(crate) ending: Option<u64>,
     /// When the answer had come that it is over everywhere.
     pub(crate) ended: Option<u64>,
+    /// Who gave that answer, and in which words.
+    pub(crate) told: Arc<str>,
 }
 
 /// What a verification came to.
@@ -170,8 +173,11 @@ impl Journal {
     }
 
     /// Notes that a secret is over, by an answer that came at this instant.
-    pub(crate) fn ended(&self, secret: usize, at: u64) {
-        lock(&self.secrets)[secret].ended.get_or_insert(at);
+    pub(crate) fn ended(&self, secret: usize, made: &Made) {
+        let secret = &mut lock(&self.secrets)[secret];
+        if secret.ended.is_none() {
+            (secret.ended, secret.told) = (Some(made.at), Arc::clone(&made.told));
+        }
     }
 
     /// A secret to ask about: three of five are ending or just over.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::audit::Audit;
 use crate::check::{Findings, Rule, Stale, percentile, read, recoveries, silences};
 use crate::faults::classes;
-use crate::journal::{Act, Break, Change, Done, lock};
+use crate::journal::{Act, Break, Change, Done, Outcome, Secret, Verification, lock};
 use crate::plan::{Control, Plan, Scenario};
 use crate::report::{Report, shown_ms};
 use crate::world::World;
@@ -30,7 +30,7 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
     if let Some(control) = plan.control.name() {
         let what = format!("stale accepts with the control {control}");
         report.claim(&what, "> 0", found.stale.len(), !found.stale.is_empty());
-        stale(&mut report, &found, &breaks);
+        stale(&mut report, world, &found, &breaks);
         report.figure("verifications", counts(&found));
         return report;
     }
@@ -39,7 +39,7 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
         let asked = found.after_end;
         report.claim("verifications begun after an end", "> 0", asked, asked > 0);
     }
-    stale(&mut report, &found, &breaks);
+    stale(&mut report, world, &found, &breaks);
     let changes = lock(&world.journal.changes).clone();
     let ends = times(&changes, Change::is_end);
     match scenario {
@@ -82,7 +82,7 @@ pub(crate) fn judge(world: &World, plan: &Plan, scenario: Scenario, audit: &Audi
     report
 }
 
-fn findings(world: &World, plan: &Plan, breaks: &[Break]) -> Findings {
+pub(crate) fn findings(world: &World, plan: &Plan, breaks: &[Break]) -> Findings {
     let rule = if plan.control == Control::Early { Rule::Asked } else { Rule::Answered };
     let secrets = lock(&world.journal.secrets);
     read(&secrets, &lock(&world.journal.verifications), breaks, rule)
@@ -110,7 +110,7 @@ fn every_scenario(report: &mut Report, world: &World, found: &Findings, audit: &
 }
 
 /// The first stale accepts, with what was broken then.
-fn stale(report: &mut Report, found: &Findings, breaks: &[Break]) {
+pub(crate) fn stale(report: &mut Report, world: &World, found: &Findings, breaks: &[Break]) {
     if !found.stale.is_empty() {
         report.figure("the latest of them after the answer", shown_ms(found.latest()));
     }
@@ -133,6 +133,31 @@ fn stale(report: &mut Report, found: &Findings, breaks: &[Break]) {
         );
         report.figure("stale accept", measured);
     }
+    let mut stale: Vec<usize> = found.stale.iter().map(|one| one.accept.secret).collect();
+    stale.sort_unstable();
+    stale.dedup();
+    for secret in stale.into_iter().take(STALE_SHOWN) {
+        report.figure(&format!("secret {secret} was over"), told(world, secret));
+    }
+}
+
+/// How the end of a secret was told, and what the nodes answered around it.
+fn told(world: &World, secret: usize) -> String {
+    let Secret { ended, told, .. } = lock(&world.journal.secrets)[secret].clone();
+    let verifications = lock(&world.journal.verifications);
+    let mut text = format!("at {} by {told}", shown_ms(ended.unwrap_or_default()));
+    for node in 0..world.cluster.nodes.len() {
+        let of = |outcome| {
+            let here = move |one: &&Verification| {
+                (one.secret, one.node, one.outcome) == (secret, node, outcome)
+            };
+            verifications.iter().filter(here).map(|one| one.invoked)
+        };
+        let accepted = of(Outcome::Accepted).max().map_or("never".to_owned(), shown_ms);
+        let refused = of(Outcome::Refused).min().map_or("never".to_owned(), shown_ms);
+        text.push_str(&format!("; node {node} last accepted {accepted}, first refused {refused}"));
+    }
+    text
 }
 
 fn counts(found: &Findings) -> String {

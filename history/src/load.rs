@@ -180,7 +180,7 @@ async fn life(world: &Arc<World>, work: &Work, chance: &mut Chance) {
         let made = world.change(Act::End, &rotate, &json!({ "overlap": "0s" }), chance).await;
         let Some(made) = made else { return };
         if made.everywhere {
-            world.journal.ended(secret, made.at);
+            world.journal.ended(secret, &made);
             world.verify_everywhere(secret);
             ending.clear();
         }
@@ -209,7 +209,7 @@ async fn revoke(world: &Arc<World>, path: &str, ending: &[usize], chance: &mut C
         let Some(made) = made else { return };
         if made.everywhere {
             for secret in ending {
-                world.journal.ended(*secret, made.at);
+                world.journal.ended(*secret, &made);
                 world.verify_everywhere(*secret);
             }
             return;

@@ -12,6 +12,7 @@ use crate::chance::Chance;
 use crate::clock::{nanoseconds, now};
 use crate::cluster::Cluster;
 use crate::journal::{Act, Change, Done, Door, Journal, Outcome, Secret, Verification, lock};
+use crate::report::shown_ms;
 use crate::wire::{Reply, request};
 
 /// Longer than a node is ever stopped: what it answers when it goes on must be seen.
@@ -40,6 +41,8 @@ pub(crate) struct Made {
     pub(crate) at: u64,
     /// Whether it holds everywhere.
     pub(crate) everywhere: bool,
+    /// Who said so, after how many tries, and in which words, for people.
+    pub(crate) told: Arc<str>,
 }
 
 impl World {
@@ -106,13 +109,20 @@ impl World {
             within = IMPATIENT_WITHIN;
         }
         let since = now();
+        let mut tries = 0;
         while now() - since < nanoseconds(CHANGE_MAX) {
+            tries += 1;
             let node = chance.below(self.cluster.nodes.len());
             let invoked = now();
             let reply = self.cluster.nodes[node].public.ask(&bytes, within).await;
             let at = now();
             let (done, made) = match reply {
-                Ok(reply) if reply.status < 300 => made(&reply, at),
+                Ok(reply) if reply.status < 300 => {
+                    let what = path.rsplit('/').next().unwrap_or_default();
+                    let by =
+                        format!("node {node}, try {tries} to {what}, at {}", shown_ms(invoked));
+                    made(&reply, at, &by)
+                }
                 // Another try may be under way; an end may be asked for as often as one likes.
                 Ok(reply) if reply.status == 409 && act == Act::End => (Done::Failed, None),
                 Ok(reply) if reply.status < 500 => {
@@ -154,16 +164,18 @@ pub(crate) fn secret(text: &str, door: Door, shown: u64) -> Secret {
         Door::Inside => request("/v1/verify", &[], Some(&question)),
         Door::Public => request("/v1/scheme", &[("authorization", &bearer)], None),
     };
-    let (request, question) = (request.into(), question.into());
-    Secret { door, request, question, shown, ending: None, ended: None }
+    let (request, question, told) = (request.into(), question.into(), "".into());
+    Secret { door, request, question, shown, ending: None, ended: None, told }
 }
 
-fn made(reply: &Reply, at: u64) -> (Done, Option<Made>) {
+fn made(reply: &Reply, at: u64, by: &str) -> (Done, Option<Made>) {
     let Ok(body) = reply.json() else { return (Done::Failed, None) };
     // An answer that does not say is one of a single node.
     let everywhere = body["effective"] != "pending";
     let done = if everywhere { Done::Everywhere } else { Done::Pending };
-    (done, Some(Made { body, at, everywhere }))
+    let [effective, nodes, ms] = ["effective", "nodes", "effective_ms"].map(|said| &body[said]);
+    let told = format!("{by}: {} {effective}, {nodes} nodes, {ms} ms", reply.status).into();
+    (done, Some(Made { body, at, everywhere, told }))
 }
 
 fn outcome(door: Door, reply: &Reply) -> Outcome {
