@@ -153,8 +153,9 @@ fn told(world: &World, secret: usize) -> String {
             };
             verifications.iter().filter(here).map(|one| one.invoked)
         };
-        let accepted = of(Outcome::Accepted).max().map_or("never".to_owned(), shown_ms);
-        let refused = of(Outcome::Refused).min().map_or("never".to_owned(), shown_ms);
+        let said = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), shown_ms);
+        let accepted = said(of(Outcome::Accepted).max());
+        let refused = said(of(Outcome::Refused).min());
         text.push_str(&format!("; node {node} last accepted {accepted}, first refused {refused}"));
     }
     text

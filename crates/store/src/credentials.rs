@@ -18,9 +18,12 @@ use crate::db::{Locking, Tx};
 use crate::due;
 use crate::value::{Columns, DbError, Trouble, Value};
 
+mod division;
 mod load;
 
-pub use load::{Realm, each, each_in, each_of_account, named};
+pub use division::{Division, Lead};
+use load::newest;
+pub use load::{Realm, each, each_in, each_of_account, each_together, named};
 
 /// What is needed to read and write credentials: names of resources, and the seal's key.
 #[derive(Clone)]

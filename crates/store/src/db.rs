@@ -15,7 +15,7 @@ use keyway_coherence::Position;
 use keyway_domain::time::Time;
 use tokio::sync::oneshot;
 
-use crate::changes::{Change, Follower};
+use crate::changes::{self, Change, Follower};
 use crate::postgres::{self, Target};
 use crate::sqlite;
 use crate::value::{Columns, DbError, Trouble, Value};
@@ -45,6 +45,15 @@ pub(crate) trait Connection {
         each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
     ) -> Result<(), DbError>;
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
+    /// The name under which another connection may read what this transaction reads, where there
+    /// are such names.
+    fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {
+        Ok(None)
+    }
+    /// Has this transaction, which has read nothing yet, read what another reads.
+    fn join_snapshot(&mut self, _name: &str) -> Result<(), DbError> {
+        Ok(())
+    }
 }
 
 /// How one transaction keeps another off a row.
@@ -143,6 +152,23 @@ impl<'c> Tx<'c> {
         Ok(self.all(sql, values, read)?.into_iter().next())
     }
 
+    /// Names what this transaction reads, so that others can read the same while it goes on.
+    pub(crate) fn share(&mut self) -> Result<Snapshot, DbError> {
+        Ok(Snapshot { name: self.connection.share_snapshot()?, head: changes::head(self)? })
+    }
+
+    /// Reads what another transaction reads; this one must have read nothing yet.
+    pub(crate) fn join(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
+        if let Some(name) = &snapshot.name {
+            self.connection.join_snapshot(name)?;
+        }
+        // Where they have no names, what verification must know is the same as long as the log is.
+        if changes::head(self)? != snapshot.head {
+            return Err(DbError::new(Trouble::Again, "something was changed meanwhile"));
+        }
+        Ok(())
+    }
+
     /// Does a part of the transaction that may fail without the rest: then nothing of the part
     /// stands, and the transaction goes on.
     pub fn apart<T, E: From<DbError>>(
@@ -185,6 +211,13 @@ impl<'c> Tx<'c> {
             Locking::Rows => "FOR NO KEY UPDATE SKIP LOCKED",
         }
     }
+}
+
+/// What a transaction reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    name: Option<String>,
+    head: Position,
 }
 
 /// So few rows are sent one by one, with whatever is sent next.
@@ -245,6 +278,8 @@ pub(crate) type Followed = Arc<Mutex<Option<Arc<dyn Follower>>>>;
 pub struct Db {
     writes: SyncSender<Write>,
     reads: SyncSender<Read>,
+    /// Transactions that may read at once.
+    readers: usize,
     follower: Followed,
     server: Option<Server>,
 }
@@ -259,7 +294,7 @@ struct Server {
 impl Db {
     /// Opens the file, creating and migrating it as needed, and starts the connection threads.
     pub fn open(path: &Path, options: &Options) -> Result<Self, DbError> {
-        let (db, writes, reads) = Self::idle(None);
+        let (db, writes, reads) = Self::idle(None, options);
         sqlite::start(path, options, writes, reads, Arc::clone(&db.follower))?;
         Ok(db)
     }
@@ -270,7 +305,7 @@ impl Db {
         let origin =
             format!("{:032x}", keyway_secret::Entropy::u128(&mut keyway_secret::OsEntropy));
         let server = Server { target: Arc::clone(target), origin: origin.clone() };
-        let (db, writes, reads) = Self::idle(Some(server));
+        let (db, writes, reads) = Self::idle(Some(server), options);
         let follower = Arc::clone(&db.follower);
         // Connecting waits, which a thread of an async runtime must not.
         thread::scope(|scope| {
@@ -281,16 +316,22 @@ impl Db {
         Ok(db)
     }
 
-    fn idle(server: Option<Server>) -> (Self, Receiver<Write>, Receiver<Read>) {
+    fn idle(server: Option<Server>, options: &Options) -> (Self, Receiver<Write>, Receiver<Read>) {
         let (writes, waiting_writes) = sync_channel(WAITING_MAX);
         let (reads, waiting_reads) = sync_channel(WAITING_MAX);
-        let db = Self { writes, reads, follower: Arc::default(), server };
+        let readers = options.readers.max(1);
+        let db = Self { writes, reads, readers, follower: Arc::default(), server };
         (db, waiting_writes, waiting_reads)
     }
 
     /// Where the PostgreSQL is, for lines of one's own; `None` with a file.
     pub fn target(&self) -> Option<&Arc<Target>> {
         self.server.as_ref().map(|server| &server.target)
+    }
+
+    /// How many transactions may read at once.
+    pub fn readers(&self) -> usize {
+        self.readers
     }
 
     /// What the notices of this process's changes say: who else hears of them.

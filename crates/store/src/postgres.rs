@@ -307,6 +307,19 @@ impl Connection for Postgres {
     fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         self.call(async |client| client.batch_execute(sql).await)
     }
+
+    fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {
+        let mut name = None;
+        self.query("SELECT pg_export_snapshot()", &[], &mut |row| {
+            name = Some(row.text(0)?.to_owned());
+            Ok(())
+        })?;
+        Ok(name)
+    }
+
+    fn join_snapshot(&mut self, name: &str) -> Result<(), DbError> {
+        self.batch(&format!("SET TRANSACTION SNAPSHOT '{name}'"))
+    }
 }
 
 struct PostgresRow<'r>(&'r Row);

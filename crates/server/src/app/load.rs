@@ -1,9 +1,12 @@
 //! Everything that is stored, into memory: at the start, and when the database's history is another.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::future::{join, join_all};
 use keyway_domain::id::AccountId;
+use keyway_store::credentials::Division;
 use keyway_store::{
     Change, DbError, Position, Tx, accounts, changes, credentials, settings, tokens,
 };
@@ -19,20 +22,39 @@ impl App {
     pub(super) async fn load(self: &Arc<Self>, secrets: u64) -> Result<Position, DbError> {
         let started = self.now();
         self.starting.begins(secrets);
-        let app = Arc::clone(self);
-        let applied = self
-            .db
-            .read(move |tx| {
-                let applied = changes::head(tx)?;
-                app.load_all(tx).map(|()| applied)
-            })
-            .await?;
+        let division = Arc::new(Division::default());
+        let (app, whole) = (Arc::clone(self), Arc::clone(&division));
+        let leading = self.db.read(move |tx| {
+            let lead = whole.lead();
+            let applied = changes::head(tx)?;
+            lead.begin(tx)?;
+            app.load_all(tx, &whole).map(|()| applied)
+        });
+        let helping = (1..self.loaders()).map(|_| {
+            let (app, part) = (Arc::clone(self), Arc::clone(&division));
+            self.db.read(
+                move |tx| {
+                    if part.join(tx)? { app.load_platform(tx, &part) } else { Ok(()) }
+                },
+            )
+        });
+        // A part that nobody could begin is read by the others; one that broke off fails them all.
+        let (applied, helped) = join(leading, join_all(helping)).await;
+        for error in helped.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "fewer connections load");
+        }
+        let applied = applied?;
         tracing::info!(
             secrets = self.platform.engine.index.len(),
             milliseconds = self.now().0 - started.0,
             "every credential is loaded"
         );
         Ok(applied)
+    }
+
+    /// How many connections load: more than there are processors bring nothing.
+    fn loaders(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, NonZero::get).min(self.db.readers())
     }
 
     /// Loads everything anew, in place of what is in memory.
@@ -43,15 +65,16 @@ impl App {
         for realm in realms {
             realm.engine.index.end_where(|_| true);
         }
-        self.load_all(tx)?;
+        self.load_all(tx, &Division::of_one())?;
         Ok(position)
     }
 
     /// Loads everything into the indexes, as one snapshot has it.
-    fn load_all(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+    fn load_all(&self, tx: &mut Tx<'_>, division: &Division) -> Result<(), DbError> {
         accounts::each(tx, |found| self.take_account(found))?;
-        self.load_realm(tx, &self.operator, credentials::Realm::Operator)?;
-        self.load_realm(tx, &self.platform, credentials::Realm::Platform)?;
+        let operator = credentials::Realm::Operator;
+        self.load_realm(tx, &self.operator, operator, &Division::of_one())?;
+        self.load_platform(tx, division)?;
         tokens::each(tx, |found| match found {
             Ok(token) => self.platform.engine.end_token(token),
             Err(error) => {
@@ -65,19 +88,26 @@ impl App {
         Ok(())
     }
 
+    /// Loads what this connection gets of the merchants' credentials.
+    fn load_platform(&self, tx: &mut Tx<'_>, division: &Division) -> Result<(), DbError> {
+        self.load_realm(tx, &self.platform, credentials::Realm::Platform, division)
+    }
+
     fn load_realm(
         &self,
         tx: &mut Tx<'_>,
         realm: &Realm,
         whose: credentials::Realm,
+        division: &Division,
     ) -> Result<(), DbError> {
         let now = self.now();
-        let mut reported = 0;
-        credentials::each(tx, &realm.rules, whose, |credential| match credential {
+        credentials::each_together(tx, &realm.rules, whose, division, |credential| match credential
+        {
             Ok(credential) => {
-                let loaded = self.starting.adds(credential.secrets.len());
-                if loaded / REPORT_EVERY > reported {
-                    reported = loaded / REPORT_EVERY;
+                let secrets = credential.secrets.len();
+                let loaded = self.starting.adds(secrets);
+                let before = loaded.saturating_sub(u64::try_from(secrets).unwrap_or(0));
+                if loaded / REPORT_EVERY > before / REPORT_EVERY {
                     tracing::info!(loaded, of = self.starting.loaded().1, "loading secrets");
                 }
                 if self.denied.holds(credential.id) {

@@ -6,6 +6,7 @@ use std::thread;
 use keyway_domain::credential::Credential;
 use keyway_domain::id::{AccountId, CredentialId};
 
+use super::division::{Division, PAGE, Stretch};
 use super::{HEAD, Head, Heads, Rules, SECRET, checked, read_secret};
 use crate::accounts::OPERATOR;
 use crate::changes::Range;
@@ -21,40 +22,48 @@ pub enum Realm {
     Operator,
 }
 
-/// Credentials of one page: enough to make its two queries cheap.
-const LOAD_PAGE: i64 = 10_000;
 /// Pages that are read while the one before them is checked.
 const PAGES_AHEAD: usize = 2;
 
 /// Reads every credential of a realm, one at a time; of a row that can't be trusted, its id and
-/// why. They are checked and handed over on another thread than they are read on: of ten million
-/// each half takes as long as the other.
+/// why.
 pub fn each(
     tx: &mut Tx<'_>,
     rules: &Rules,
     realm: Realm,
+    each: impl FnMut(Result<Credential, (String, DbError)>) + Send,
+) -> Result<(), DbError> {
+    each_together(tx, rules, realm, &Division::of_one(), each)
+}
+
+/// The same beside other connections that read their parts of it.
+///
+/// Credentials are checked and handed over on another thread than they are read on: each half takes
+/// as long as the other.
+pub fn each_together(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    realm: Realm,
+    division: &Division,
     mut each: impl FnMut(Result<Credential, (String, DbError)>) + Send,
 ) -> Result<(), DbError> {
-    let whose = match realm {
-        Realm::Platform => "account_id <> $1",
-        Realm::Operator => "account_id = $1",
-    };
-    let scans = Scans {
-        heads: format!("{HEAD} WHERE {whose} AND id > $2 ORDER BY id LIMIT $3"),
-        secrets: format!(
-            "{SECRET} WHERE credential_id >= $1 AND credential_id <= $2
-             ORDER BY credential_id, number"
-        ),
-        account: OPERATOR.to_string(),
-        after: String::new(),
-        last: None,
-        secrets_by_account: false,
-    };
+    let scans = Scans::of_realm(realm, division.page);
+    let mut heads = Heads::of(rules);
     thread::scope(|scope| {
         let (pages, read) = sync_channel::<Page>(PAGES_AHEAD);
         let taking = scope.spawn(move || read.iter().for_each(|page| give(page, rules, &mut each)));
         let panicked = || DbError::other("taking what was loaded panicked");
-        let done = scans.run(tx, rules, |page| pages.send(page).map_err(|_| panicked()));
+        let mut reading = || {
+            while let Some(mut part) = division.take() {
+                while let Some(page) = scans.page(tx, &mut heads, &mut part.stretch)? {
+                    pages.send(page).map_err(|_| panicked())?;
+                    part.share();
+                }
+                part.end();
+            }
+            division.ended()
+        };
+        let done = reading();
         drop(pages);
         taking.join().map_err(|_| panicked())?;
         done
@@ -91,10 +100,7 @@ fn of_account(
     mut each: impl FnMut(Result<Credential, (String, DbError)>),
 ) -> Result<(), DbError> {
     let scans = Scans {
-        heads: format!(
-            "{HEAD} WHERE account_id = $1 AND id > $2 AND id <= $4 AND {which}
-             ORDER BY id LIMIT $3"
-        ),
+        whose: format!("account_id = $1 AND {which}"),
         // Between the first and the last id lie the secrets of every other account.
         secrets: format!(
             "{SECRET} WHERE credential_id IN (
@@ -103,14 +109,16 @@ fn of_account(
              ORDER BY credential_id, number"
         ),
         account: account.to_string(),
-        after: first.0.checked_sub(1).map_or_else(String::new, |id| CredentialId(id).to_string()),
-        last: Some(last.to_string()),
         secrets_by_account: true,
+        rows: PAGE,
     };
-    scans.run(tx, rules, |page| {
+    let before = first.0.checked_sub(1).map_or_else(String::new, |id| CredentialId(id).to_string());
+    let mut stretch = Stretch::after(before, Some(last));
+    let mut heads = Heads::of(rules);
+    while let Some(page) = scans.page(tx, &mut heads, &mut stretch)? {
         give(page, rules, &mut each);
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Ids that are read with one statement.
@@ -151,18 +159,22 @@ pub fn named(
     Ok(())
 }
 
+/// The newest id of a credential that there is.
+pub(super) fn newest(tx: &mut Tx<'_>) -> Result<Option<CredentialId>, DbError> {
+    let sql = "SELECT id FROM credentials ORDER BY id DESC LIMIT 1";
+    Ok(tx.first(sql, &[], |row| Ok(CredentialId::parse(row.text(0)?)))?.flatten())
+}
+
 /// The two scans of a load: credentials after an id, and the secrets between two ids.
 struct Scans {
-    /// `$1` is the account, `$2` the id, `$3` how many.
-    heads: String,
+    /// Which of them; `$1` is the account.
+    whose: String,
     /// `$1` and `$2` are the first and the last id; `$3` is the account, if it is asked for.
     secrets: String,
     account: String,
-    /// The id before the first.
-    after: String,
-    /// `$4` of the heads, if there is a last one.
-    last: Option<String>,
     secrets_by_account: bool,
+    /// Credentials of one page.
+    rows: u32,
 }
 
 /// Credentials in the order of their ids; of one that can't be read the id, as it is written down,
@@ -170,39 +182,64 @@ struct Scans {
 type Page = Vec<Result<Head, (String, DbError)>>;
 
 impl Scans {
+    fn of_realm(realm: Realm, rows: u32) -> Self {
+        let whose = match realm {
+            Realm::Platform => "account_id <> $1",
+            Realm::Operator => "account_id = $1",
+        };
+        Self {
+            whose: whose.to_owned(),
+            secrets: format!(
+                "{SECRET} WHERE credential_id >= $1 AND credential_id <= $2
+                 ORDER BY credential_id, number"
+            ),
+            account: OPERATOR.to_string(),
+            secrets_by_account: false,
+            rows,
+        }
+    }
+
+    /// Reads the next page of a stretch, and takes it off; nothing when none is left.
+    ///
     /// Both tables are kept in the order of the id, so that a page of one meets the other's.
-    fn run(
+    fn page(
         &self,
         tx: &mut Tx<'_>,
-        rules: &Rules,
-        mut take: impl FnMut(Page) -> Result<(), DbError>,
-    ) -> Result<(), DbError> {
-        let mut heads = Heads::of(rules);
-        let (mut first, mut last) = (String::new(), self.after.clone());
-        loop {
-            let mut page = Page::new();
-            let mut values =
-                vec![self.account.as_str().into(), last.as_str().into(), Value::Integer(LOAD_PAGE)];
-            values.extend(self.last.as_deref().map(Value::from));
-            tx.each(&self.heads, &values, |row| {
-                let id = row.text(0)?;
-                if page.is_empty() {
-                    id.clone_into(&mut first);
-                }
-                id.clone_into(&mut last);
-                add_head(&mut page, &mut heads, row)
-            })?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            let mut bounds = vec![first.as_str().into(), last.as_str().into()];
-            if self.secrets_by_account {
-                bounds.push(self.account.as_str().into());
-            }
-            let mut place = 0;
-            tx.each(&self.secrets, &bounds, |row| add_secret(&mut page, &mut place, row))?;
-            take(page)?;
+        heads: &mut Heads<'_>,
+        stretch: &mut Stretch,
+    ) -> Result<Option<Page>, DbError> {
+        if stretch.is_done {
+            return Ok(None);
         }
+        let mut values = vec![
+            self.account.as_str().into(),
+            stretch.after.as_str().into(),
+            Value::Integer(self.rows.into()),
+        ];
+        values.extend(stretch.last.map(|last| Value::from(last.to_string())));
+        let up_to = if stretch.last.is_some() { "AND id <= $4" } else { "" };
+        let whose = &self.whose;
+        let sql = format!("{HEAD} WHERE {whose} AND id > $2 {up_to} ORDER BY id LIMIT $3");
+        let (mut page, mut first) = (Page::new(), String::new());
+        tx.each(&sql, &values, |row| {
+            let id = row.text(0)?;
+            if page.is_empty() {
+                id.clone_into(&mut first);
+            }
+            id.clone_into(&mut stretch.after);
+            add_head(&mut page, heads, row)
+        })?;
+        stretch.is_done = u32::try_from(page.len()).is_ok_and(|rows| rows < self.rows);
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let mut bounds = vec![first.as_str().into(), stretch.after.as_str().into()];
+        if self.secrets_by_account {
+            bounds.push(self.account.as_str().into());
+        }
+        let mut place = 0;
+        tx.each(&self.secrets, &bounds, |row| add_secret(&mut page, &mut place, row))?;
+        Ok(Some(page))
     }
 }
 
