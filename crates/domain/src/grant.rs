@@ -130,8 +130,11 @@ impl Grant {
             }
             column.push_str(name.as_ref());
             column.push(':');
-            column.extend(read.then_some('r'));
-            column.extend(write.then_some('w'));
+            column.push_str(match (read, write) {
+                (true, true) => "rw",
+                (true, false) => "r",
+                (false, _) => "w",
+            });
         }
         column
     }

@@ -410,7 +410,7 @@ async fn catch_up(app: &Arc<App>) -> Result<(), DbError> {
             }
             let mut all = Vec::new();
             credentials::each(tx, &rules, credentials::Realm::Platform, |found| {
-                all.extend(found.ok());
+                all.extend(found.ok().cloned());
             })?;
             all.iter().try_for_each(|credential| due::adopt(tx, &rules.scheme, credential))?;
             settings::save(tx, PLANNED, b"1")

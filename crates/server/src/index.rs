@@ -324,15 +324,29 @@ impl Index {
 
     /// Takes over a credential as it is now.
     pub fn apply(&self, credential: &Credential, now: Time) {
+        self.apply_some(std::iter::once(credential), now);
+    }
+
+    /// Takes over some credentials as they are now.
+    pub fn apply_some<'c>(
+        &self,
+        credentials: impl Iterator<Item = &'c Credential> + Clone,
+        now: Time,
+    ) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(what) = self.apply_locked(&mut writer, credential, now) {
-            // Fail closed: what can't be indexed is not accepted, nor what was known of it before.
-            for secret in &credential.secrets {
-                self.end(secret.digest.prefix());
+        let secrets = credentials.clone().flat_map(|credential| &credential.secrets);
+        self.table.load().approach(secrets.map(|secret| secret.digest.prefix()));
+        for credential in credentials {
+            if let Err(what) = self.apply_locked(&mut writer, credential, now) {
+                // Fail closed: what can't be indexed is not accepted, nor what was known of it
+                // before.
+                for secret in &credential.secrets {
+                    self.end(secret.digest.prefix());
+                }
+                tracing::error!(credential = %credential.id, "not indexed, and so refused: {what}");
             }
-            tracing::error!(credential = %credential.id, "not indexed, and so refused: {what}");
+            self.changed(Subject::Credential(credential.id));
         }
-        self.changed(Subject::Credential(credential.id));
     }
 
     fn apply_locked(

@@ -23,7 +23,7 @@ mod load;
 
 pub use division::{Division, Lead};
 use load::newest;
-pub use load::{Realm, each, each_in, each_of_account, each_together, named};
+pub use load::{Found, Realm, each, each_in, each_of_account, each_together, named};
 
 /// What is needed to read and write credentials: names of resources, and the seal's key.
 #[derive(Clone)]
@@ -347,9 +347,13 @@ struct Head {
 }
 
 fn checked(rules: &Rules, head: Head) -> Result<Credential, DbError> {
+    check(rules, &head).map(|()| head.credential)
+}
+
+fn check(rules: &Rules, head: &Head) -> Result<(), DbError> {
     let bytes = head.credential.sealed_bytes(rules.scheme.resource_names());
     if rules.seals.holds(&bytes, &head.seal) {
-        Ok(head.credential)
+        Ok(())
     } else {
         let message = format!("the seal of {} does not fit", head.credential.id);
         Err(DbError::new(Trouble::Tampered, message))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::{join, join_all};
+use keyway_domain::credential::Credential;
 use keyway_domain::id::AccountId;
 use keyway_store::credentials::Division;
 use keyway_store::{
@@ -101,26 +102,28 @@ impl App {
         division: &Division,
     ) -> Result<(), DbError> {
         let now = self.now();
-        credentials::each_together(tx, &realm.rules, whose, division, |credential| match credential
-        {
-            Ok(credential) => {
-                let secrets = credential.secrets.len();
-                let loaded = self.starting.adds(secrets);
-                let before = loaded.saturating_sub(u64::try_from(secrets).unwrap_or(0));
-                if loaded / REPORT_EVERY > before / REPORT_EVERY {
-                    tracing::info!(loaded, of = self.starting.loaded().1, "loading secrets");
-                }
-                if self.denied.holds(credential.id) {
-                    tracing::warn!(credential = %credential.id, "it is denied on this machine");
-                } else {
-                    realm.engine.index.apply(&credential, now);
-                }
-            }
-            Err((id, error)) => {
+        credentials::each_together(tx, &realm.rules, whose, division, |some| {
+            some.iter().filter_map(|found| found.credential().err()).for_each(|(id, error)| {
                 self.refused_rows.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(credential = %id, %error, "a stored credential is refused");
-            }
+                tracing::error!(credential = id, %error, "a stored credential is refused");
+            });
+            let loaded = some.iter().filter_map(|found| found.credential().ok());
+            self.report(loaded.clone().map(|credential| credential.secrets.len()).sum());
+            let is_denied = |credential: &&Credential| self.denied.holds(credential.id);
+            loaded.clone().filter(is_denied).for_each(|credential| {
+                tracing::warn!(credential = %credential.id, "it is denied on this machine");
+            });
+            realm.engine.index.apply_some(loaded.filter(|one| !is_denied(one)), now);
         })
+    }
+
+    /// Says now and then how far it is.
+    fn report(&self, secrets: usize) {
+        let loaded = self.starting.adds(secrets);
+        let before = loaded.saturating_sub(u64::try_from(secrets).unwrap_or(0));
+        if loaded / REPORT_EVERY > before / REPORT_EVERY {
+            tracing::info!(loaded, of = self.starting.loaded().1, "loading secrets");
+        }
     }
 
     fn take_account(&self, found: accounts::Found) {

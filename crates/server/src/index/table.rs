@@ -43,6 +43,14 @@ impl Table {
             .map(|word| u32::try_from(word & u64::from(u32::MAX)).expect("masked to 32 bits") - 1)
     }
 
+    /// Looks where these would be, so that who looks again need not wait for the memory: among
+    /// millions each place is a far one, and several are fetched at once.
+    pub(super) fn approach(&self, digests: impl Iterator<Item = DigestPrefix>) {
+        let first =
+            |digest| self.probe(digest).next().map_or(0, |word| word.load(Ordering::Relaxed));
+        std::hint::black_box(digests.map(first).fold(0, |all, word| all ^ word));
+    }
+
     /// Adds an entry. There must be one writer at a time.
     pub(super) fn insert(&self, digest: DigestPrefix, slot: u32) {
         let word = (fingerprint(digest) << 32) | (u64::from(slot) + 1);

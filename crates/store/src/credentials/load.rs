@@ -7,7 +7,7 @@ use keyway_domain::credential::Credential;
 use keyway_domain::id::{AccountId, CredentialId};
 
 use super::division::{Division, PAGE, Stretch};
-use super::{HEAD, Head, Heads, Rules, SECRET, checked, read_secret};
+use super::{HEAD, Head, Heads, Rules, SECRET, check, read_secret};
 use crate::accounts::OPERATOR;
 use crate::changes::Range;
 use crate::db::Tx;
@@ -25,33 +25,62 @@ pub enum Realm {
 /// Pages that are read while the one before them is checked.
 const PAGES_AHEAD: usize = 2;
 
+/// A credential as it was found, or why it can't be trusted.
+pub struct Found(Result<Head, (String, DbError)>);
+
+impl Found {
+    /// The credential; or its id, as it is written down, and what is wrong.
+    pub fn credential(&self) -> Result<&Credential, (&str, &DbError)> {
+        match &self.0 {
+            Ok(head) => Ok(&head.credential),
+            Err((id, error)) => Err((id, error)),
+        }
+    }
+
+    fn into_credential(self) -> Result<Credential, (String, DbError)> {
+        self.0.map(|head| head.credential)
+    }
+}
+
+/// Credentials that are handed over at once.
+const AT_ONCE: usize = 64;
+
 /// Reads every credential of a realm, one at a time; of a row that can't be trusted, its id and
 /// why.
 pub fn each(
     tx: &mut Tx<'_>,
     rules: &Rules,
     realm: Realm,
-    each: impl FnMut(Result<Credential, (String, DbError)>) + Send,
+    mut each: impl FnMut(Result<&Credential, (&str, &DbError)>) + Send,
 ) -> Result<(), DbError> {
-    each_together(tx, rules, realm, &Division::of_one(), each)
+    each_together(tx, rules, realm, &Division::of_one(), |some| {
+        some.iter().for_each(|found| each(found.credential()));
+    })
 }
 
-/// The same beside other connections that read their parts of it.
+/// Reads every credential of a realm, some at a time, beside other connections that read their parts
+/// of it.
 ///
-/// Credentials are checked and handed over on another thread than they are read on: each half takes
-/// as long as the other.
+/// They are checked and handed over on another thread than they are read on: each half takes as long
+/// as the other.
 pub fn each_together(
     tx: &mut Tx<'_>,
     rules: &Rules,
     realm: Realm,
     division: &Division,
-    mut each: impl FnMut(Result<Credential, (String, DbError)>) + Send,
+    mut each: impl FnMut(&[Found]) + Send,
 ) -> Result<(), DbError> {
     let scans = Scans::of_realm(realm, division.page);
     let mut heads = Heads::of(rules);
+    let mut take = move |mut page: Page| {
+        for some in page.chunks_mut(AT_ONCE) {
+            some.iter_mut().for_each(|found| check_found(rules, found));
+            each(some);
+        }
+    };
     thread::scope(|scope| {
         let (pages, read) = sync_channel::<Page>(PAGES_AHEAD);
-        let taking = scope.spawn(move || read.iter().for_each(|page| give(page, rules, &mut each)));
+        let taking = scope.spawn(move || read.iter().for_each(&mut take));
         let panicked = || DbError::other("taking what was loaded panicked");
         let mut reading = || {
             while let Some(mut part) = division.take() {
@@ -177,9 +206,8 @@ struct Scans {
     rows: u32,
 }
 
-/// Credentials in the order of their ids; of one that can't be read the id, as it is written down,
-/// and why.
-type Page = Vec<Result<Head, (String, DbError)>>;
+/// Credentials in the order of their ids.
+type Page = Vec<Found>;
 
 impl Scans {
     fn of_realm(realm: Realm, rows: u32) -> Self {
@@ -245,19 +273,25 @@ impl Scans {
 
 /// Hands over the credentials of a page, each as it is found to be.
 fn give(page: Page, rules: &Rules, mut each: impl FnMut(Result<Credential, (String, DbError)>)) {
-    for head in page {
-        each(head.and_then(|mut head| {
-            // Newest first, as they are sealed.
-            head.credential.secrets.reverse();
-            let id = head.credential.id;
-            checked(rules, head).map_err(|error| (id.to_string(), error))
-        }));
+    for mut found in page {
+        check_found(rules, &mut found);
+        each(found.into_credential());
+    }
+}
+
+fn check_found(rules: &Rules, found: &mut Found) {
+    if let Ok(head) = &mut found.0 {
+        // Newest first, as they are sealed.
+        head.credential.secrets.reverse();
+        if let Err(error) = check(rules, head) {
+            *found = Found(Err((head.credential.id.to_string(), error)));
+        }
     }
 }
 
 fn add_head(page: &mut Page, heads: &mut Heads<'_>, row: &dyn Columns) -> Result<(), DbError> {
     let id = row.text(0)?;
-    page.push(heads.read(row).map_err(|error| (id.to_owned(), error)));
+    page.push(Found(heads.read(row).map_err(|error| (id.to_owned(), error))));
     Ok(())
 }
 
@@ -267,16 +301,16 @@ fn add_secret(page: &mut Page, place: &mut usize, row: &dyn Columns) -> Result<(
     // What is no id is of a credential that can't be read.
     let Some(id) = CredentialId::parse(written) else { return Ok(()) };
     let is_from_here =
-        |head: &Result<Head, _>| head.as_ref().is_ok_and(|it| it.credential.id >= id);
-    while page.get(*place).is_some_and(|head| !is_from_here(head)) {
+        |found: &Found| found.credential().is_ok_and(|credential| credential.id >= id);
+    while page.get(*place).is_some_and(|found| !is_from_here(found)) {
         *place += 1;
     }
     let Some(found) = page.get_mut(*place) else { return Ok(()) };
     // Else of a credential that is not asked for, between those that are.
-    if let Some(head) = found.as_mut().ok().filter(|head| head.credential.id == id) {
+    if let Some(head) = found.0.as_mut().ok().filter(|head| head.credential.id == id) {
         match read_secret(row) {
             Ok(secret) => head.credential.secrets.push(secret),
-            Err(error) => *found = Err((written.to_owned(), error)),
+            Err(error) => *found = Found(Err((written.to_owned(), error))),
         }
     }
     Ok(())

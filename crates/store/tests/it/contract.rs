@@ -31,7 +31,7 @@ impl House {
             let (mut loaded, mut refused) = (Vec::new(), Vec::new());
             credentials::each(tx, &rules, Realm::Platform, |found| match found {
                 Ok(credential) => loaded.push(credential.id),
-                Err((id, _)) => refused.push(id),
+                Err((id, _)) => refused.push(id.to_owned()),
             })?;
             Ok((loaded, refused))
         })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::{join, join_all};
 use keyway_domain::id::CredentialId;
-use keyway_store::credentials::{self, Division, Realm};
+use keyway_store::credentials::{self, Division, Found, Realm};
 use keyway_store::{Db, DbError, Options, Rules, Tx};
 use tokio::time::{Duration, timeout};
 
@@ -26,9 +26,12 @@ fn filled(name: &str) -> (House, Db) {
 }
 
 fn read(tx: &mut Tx<'_>, rules: &Rules, division: &Division, into: &Read) -> Result<(), DbError> {
-    credentials::each_together(tx, rules, Realm::Platform, division, |found| {
-        let found = found.map(|credential| credential.id).map_err(|(id, _)| id);
-        into.lock().unwrap().push(found);
+    credentials::each_together(tx, rules, Realm::Platform, division, |some| {
+        let ids = some
+            .iter()
+            .map(Found::credential)
+            .map(|found| found.map(|credential| credential.id).map_err(|(id, _)| id.to_owned()));
+        into.lock().unwrap().extend(ids);
     })
 }
 
