@@ -10,6 +10,7 @@ mod turns;
 
 pub use sign::secret_place;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,14 +60,17 @@ impl Deliverer {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         let app = Arc::clone(&self.app);
+        let mut woken = pin!(app.wake.notified());
         loop {
             let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
             tokio::select! {
                 () = stopped => break,
                 _ = tick.tick() => {}
-                () = app.wake.notified() => {}
+                () = &mut woken => {}
                 Some(done) = self.under_way.join_next() => note_done(done),
             }
+            // Before it looks: what is made while it does wakes it again.
+            woken.set(app.wake.notified());
             if let Err(error) = self.start_due().await {
                 tracing::warn!(%error, "webhooks wait");
             }

@@ -29,6 +29,8 @@ use crate::value::{Columns, DbError, Trouble, Value, ValueRef};
 
 /// So many of one sort go with the next call.
 const FEW: usize = 16;
+/// Statements that are kept for the next call.
+const LATER_MAX: usize = 64;
 /// Statements that are sent before the first is answered.
 const UNDER_WAY_MAX: usize = 512;
 /// Rows that are taken from an answer at once.
@@ -196,6 +198,8 @@ impl Pending {
 /// A transaction that was begun and then heard of no more is ended by the server after so long:
 /// who is cut off with a lock in hand must not keep everybody else from revoking.
 const IDLE_MS: u128 = 1_000;
+/// Who reads together with others holds no lock, and waits for them: a page may take a while.
+const LOAD_IDLE_MS: u32 = 600_000;
 /// A row's lock is waited for so long.
 const LOCK_MS: u128 = 3_000;
 
@@ -252,7 +256,11 @@ impl Connection for Postgres {
         }
         let statement = self.statement(sql, values)?;
         self.pending.push(Pending::Run(statement, values.to_vec()));
-        Ok(())
+        if self.pending.len() < LATER_MAX {
+            return Ok(());
+        }
+        // The patience is one call's, and must do for the commit as well.
+        self.call(async |_| Ok(()))
     }
 
     fn trouble(&self) -> Option<Trouble> {
@@ -309,6 +317,7 @@ impl Connection for Postgres {
     }
 
     fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {
+        self.batch_later(format!("SET LOCAL idle_in_transaction_session_timeout = {LOAD_IDLE_MS}"));
         let mut name = None;
         self.query("SELECT pg_export_snapshot()", &[], &mut |row| {
             name = Some(row.text(0)?.to_owned());
@@ -318,7 +327,10 @@ impl Connection for Postgres {
     }
 
     fn join_snapshot(&mut self, name: &str) -> Result<(), DbError> {
-        self.batch(&format!("SET TRANSACTION SNAPSHOT '{name}'"))
+        self.batch(&format!(
+            "SET TRANSACTION SNAPSHOT '{name}';
+             SET LOCAL idle_in_transaction_session_timeout = {LOAD_IDLE_MS}"
+        ))
     }
 }
 

@@ -4,7 +4,6 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures_util::future::{join, join_all};
 use keyway_domain::credential::Credential;
 use keyway_domain::id::AccountId;
 use keyway_store::credentials::Division;
@@ -24,33 +23,34 @@ impl App {
         let started = self.now();
         self.starting.begins(secrets);
         let division = Arc::new(Division::default());
-        let (app, whole) = (Arc::clone(self), Arc::clone(&division));
+        let (app, whole, lead) = (Arc::clone(self), Arc::clone(&division), division.lead());
         let leading = self.db.read(move |tx| {
-            let lead = whole.lead();
             let applied = changes::head(tx)?;
             lead.begin(tx)?;
             app.load_all(tx, &whole).map(|()| applied)
         });
-        let helping = (1..self.loaders()).map(|_| {
-            let (app, part) = (Arc::clone(self), Arc::clone(&division));
-            self.db.read(
-                move |tx| {
-                    if part.join(tx)? { app.load_platform(tx, &part) } else { Ok(()) }
-                },
-            )
-        });
-        // A part that nobody could begin is read by the others; one that broke off fails them all.
-        let (applied, helped) = join(leading, join_all(helping)).await;
-        for error in helped.into_iter().filter_map(Result::err) {
-            tracing::warn!(%error, "fewer connections load");
+        for _ in 1..self.loaders() {
+            tokio::spawn(Arc::clone(self).help(Arc::clone(&division)));
         }
-        let applied = applied?;
+        let applied = leading.await?;
         tracing::info!(
             secrets = self.platform.engine.index.len(),
             milliseconds = self.now().0 - started.0,
             "every credential is loaded"
         );
         Ok(applied)
+    }
+
+    /// Reads a part of what another loads. Nobody waits for this: the other ends when all parts have,
+    /// and fails if one does; and what nobody could begin here, the others read.
+    async fn help(self: Arc<Self>, division: Arc<Division>) {
+        let app = Arc::clone(&self);
+        let helped = self.db.read(move |tx| {
+            if division.join(tx)? { app.load_platform(tx, &division) } else { Ok(()) }
+        });
+        if let Err(error) = helped.await {
+            tracing::warn!(%error, "a connection does not help to load");
+        }
     }
 
     /// How many connections load: more than there are processors bring nothing.

@@ -8,7 +8,7 @@ use keyway_domain::credential::Credential;
 use keyway_domain::time::Time;
 use keyway_secret::{Digest, DigestPrefix};
 
-use super::{Entry, Index};
+use super::{Entry, Index, Writer};
 use crate::followers::Subject;
 
 impl Index {
@@ -54,33 +54,42 @@ impl Index {
             let is_counted = record.allowed.load(Ordering::Relaxed) == 0;
             record.entry(slot).filter(|entry| entry.ends_at < before && is_counted)
         };
-        let found: Vec<u32> = (0..self.records.len()).filter(|slot| old(*slot).is_some()).collect();
-        if found.is_empty() {
-            return 0;
-        }
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<Entry> = found.into_iter().filter_map(old).collect();
+        let counts_itself = |entry: &Entry| entry.rate_slot == entry.slot;
+        let found = (0..self.records.len()).filter_map(old);
+        let mut found: Vec<_> = found.map(|entry| (counts_itself(&entry), entry.slot)).collect();
         // A slot that counts the rate of another secret is not another credential's to have: those
         // that are counted elsewhere go first.
-        found.sort_by_key(|entry| entry.rate_slot == entry.slot);
-        let table = self.table.load();
+        found.sort_unstable();
         let mut forgotten = 0;
-        for entry in found {
-            let Some(record) = self.records.at(entry.slot) else { continue };
-            // Who is not in the table has been forgotten before.
-            if writer.counting.contains_key(&entry.slot)
-                || !table.remove(record.digest(), entry.slot)
-            {
-                continue;
+        for some in found.chunks(FORGOTTEN_AT_ONCE) {
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            for entry in some.iter().filter_map(|(_, slot)| old(*slot)) {
+                forgotten += u64::from(self.forget(&mut writer, &entry));
             }
-            writer.counts(Some(&entry), None);
-            writer.free.push(entry.slot);
-            forgotten += 1;
         }
         self.count.fetch_sub(forgotten, Ordering::Relaxed);
         forgotten
     }
+
+    /// Frees the slot of a secret that ended long ago, if no other is counted there.
+    fn forget(&self, writer: &mut Writer, entry: &Entry) -> bool {
+        let Some(record) = self.records.at(entry.slot) else { return false };
+        if writer.counting.contains_key(&entry.slot)
+            || !self.table.load().remove(record.digest(), entry.slot)
+        {
+            return false;
+        }
+        // What is free is nobody's, and never old.
+        let nobody = Entry { ends_at: Time::NEVER, ended: true, rate_slot: entry.slot, ..*entry };
+        record.write(DigestPrefix([0; 2]), &nobody);
+        writer.counts(Some(entry), None);
+        writer.free.push(entry.slot);
+        true
+    }
 }
+
+/// Slots that are freed under one lock.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 fn over(entry: Entry) -> Entry {
     Entry { ends_at: Time(0), ends_by_expiry: false, ended: true, ..entry }

@@ -1,7 +1,7 @@
 //! All credentials, divided among connections that read at once: who has nothing left takes half of
 //! what another has before it.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use keyway_domain::id::CredentialId;
 
@@ -28,9 +28,16 @@ struct State {
     open: Vec<Stretch>,
     reading: usize,
     waiting: usize,
-    /// Nothing more is given out: all is read, or a part can't be.
+    /// Nothing more is given out: whoever read first has ended.
     is_over: bool,
-    is_broken: bool,
+    /// Why a part can't be read.
+    broken: Option<DbError>,
+}
+
+impl State {
+    fn goes_on(&self) -> bool {
+        !self.is_over && self.broken.is_none()
+    }
 }
 
 /// The credentials whose ids come after one, up to another.
@@ -80,9 +87,9 @@ impl Division {
         division
     }
 
-    /// Whoever reads first: when it ends, or fails, nobody waits any longer.
-    pub fn lead(&self) -> Lead<'_> {
-        Lead(self)
+    /// Whoever reads first: when it ends, or fails, or never begins, nobody waits any longer.
+    pub fn lead(self: &Arc<Self>) -> Lead {
+        Lead(Arc::clone(self))
     }
 
     /// Waits until it is known what is read, and reads the same from then on; whether there is
@@ -90,15 +97,22 @@ impl Division {
     pub fn join(&self, tx: &mut Tx<'_>) -> Result<bool, DbError> {
         let begun = |state: &mut State| state.snapshot.is_none() && !state.is_over;
         let state = self.changed.wait_while(self.lock(), begun);
-        let snapshot = state.unwrap_or_else(PoisonError::into_inner).snapshot.clone();
-        snapshot.map_or(Ok(false), |snapshot| tx.join(&snapshot).map(|()| true))
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let snapshot = state.snapshot.clone().filter(|_| state.goes_on());
+        drop(state);
+        let Some(snapshot) = snapshot else { return Ok(false) };
+        match tx.join(&snapshot) {
+            // With who named it, it is gone.
+            Err(_) if !self.lock().goes_on() => Ok(false),
+            joined => joined.map(|()| true),
+        }
     }
 
     /// The next part to read; nothing when all is read.
     pub(super) fn take(&self) -> Option<Part<'_>> {
         let mut state = self.lock();
         loop {
-            if state.is_over || state.is_broken {
+            if !state.goes_on() {
                 return None;
             }
             if let Some(stretch) = state.open.pop() {
@@ -114,10 +128,9 @@ impl Division {
         }
     }
 
-    /// Whether all that was given out was read.
+    /// Whether all that was given out was read; else why a part was not.
     pub(super) fn ended(&self) -> Result<(), DbError> {
-        let is_broken = self.lock().is_broken;
-        if is_broken { Err(DbError::other("another part could not be read")) } else { Ok(()) }
+        self.lock().broken.clone().map_or(Ok(()), Err)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,9 +139,9 @@ impl Division {
 }
 
 /// The one that says what is read.
-pub struct Lead<'d>(&'d Division);
+pub struct Lead(Arc<Division>);
 
-impl Lead<'_> {
+impl Lead {
     /// Lets the others read what this transaction reads.
     pub fn begin(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
         let (snapshot, newest) = (tx.share()?, super::newest(tx)?);
@@ -141,14 +154,14 @@ impl Lead<'_> {
     }
 }
 
-impl Drop for Lead<'_> {
+impl Drop for Lead {
     fn drop(&mut self) {
         self.0.lock().is_over = true;
         self.0.changed.notify_all();
     }
 }
 
-/// What one of them reads.
+/// What one of them reads. One that is dropped before its end fails the whole.
 pub(super) struct Part<'d> {
     division: &'d Division,
     pub(super) stretch: Stretch,
@@ -156,8 +169,8 @@ pub(super) struct Part<'d> {
 }
 
 impl Part<'_> {
-    /// Gives half of what is left to somebody who waits for it.
-    pub(super) fn share(&mut self) {
+    /// Gives half of what is left to somebody who waits for it; whether to go on.
+    pub(super) fn share(&mut self) -> bool {
         let mut state = self.division.lock();
         if state.waiting > state.open.len()
             && let Some(newest) = state.newest
@@ -166,11 +179,17 @@ impl Part<'_> {
             state.open.push(half);
             self.division.changed.notify_one();
         }
+        state.goes_on()
     }
 
-    /// All of it is read.
+    /// All of it was read, and taken.
     pub(super) fn end(mut self) {
         self.is_read = true;
+    }
+
+    /// It can't be read.
+    pub(super) fn fail(self, error: &DbError) {
+        self.division.lock().broken.get_or_insert_with(|| error.clone());
     }
 }
 
@@ -178,7 +197,9 @@ impl Drop for Part<'_> {
     fn drop(&mut self) {
         let mut state = self.division.lock();
         state.reading -= 1;
-        state.is_broken |= !self.is_read;
+        if !self.is_read {
+            state.broken.get_or_insert_with(|| DbError::other("a part broke off"));
+        }
         self.division.changed.notify_all();
     }
 }
@@ -190,7 +211,8 @@ mod tests {
 
     use keyway_domain::id::CredentialId;
 
-    use super::{Division, Stretch};
+    use super::{Division, Part, Stretch};
+    use crate::value::{DbError, Trouble};
 
     fn whole(newest: u128) -> Division {
         let division = Division::of_one();
@@ -246,17 +268,32 @@ mod tests {
 
     #[test]
     fn a_part_that_breaks_off_ends_it_for_all() {
+        let error = DbError::new(Trouble::Away, "gone");
+        let ways: [fn(Part<'_>, &DbError); 2] =
+            [|part, _| drop(part), |part, error| part.fail(error)];
+        for (way, trouble) in ways.into_iter().zip([Trouble::Other, Trouble::Away]) {
+            let division = whole(1_000);
+            let part = division.take().unwrap();
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| division.take().is_none());
+                while division.lock().waiting == 0 {
+                    thread::yield_now();
+                }
+                way(part, &error);
+                assert!(waiting.join().unwrap());
+            });
+            assert_eq!(division.ended().unwrap_err().trouble, trouble);
+        }
+    }
+
+    #[test]
+    fn who_reads_on_after_a_failure_is_told_to_stop() {
         let division = whole(1_000);
-        let part = division.take().unwrap();
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| division.take().is_none());
-            while division.lock().waiting == 0 {
-                thread::yield_now();
-            }
-            drop(part);
-            assert!(waiting.join().unwrap());
-        });
-        division.ended().unwrap_err();
+        let mut one = division.take().unwrap();
+        assert!(one.share());
+        division.lock().open.push(Stretch::after(CredentialId(500).to_string(), None));
+        drop(division.take());
+        assert!(!one.share());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use keyway_domain::credential::Credential;
 use keyway_domain::id::{AccountId, CredentialId};
 
-use super::division::{Division, PAGE, Stretch};
+use super::division::{Division, PAGE, Part, Stretch};
 use super::{HEAD, Head, Heads, Rules, SECRET, check, read_secret};
 use crate::accounts::OPERATOR;
 use crate::changes::Range;
@@ -72,31 +72,49 @@ pub fn each_together(
 ) -> Result<(), DbError> {
     let scans = Scans::of_realm(realm, division.page);
     let mut heads = Heads::of(rules);
-    let mut take = move |mut page: Page| {
-        for some in page.chunks_mut(AT_ONCE) {
-            some.iter_mut().for_each(|found| check_found(rules, found));
-            each(some);
+    let mut take = move |read: Read<'_>| match read {
+        Read::Page(mut page) => {
+            for some in page.chunks_mut(AT_ONCE) {
+                some.iter_mut().for_each(|found| check_found(rules, found));
+                each(some);
+            }
         }
+        Read::End(part) => part.end(),
     };
     thread::scope(|scope| {
-        let (pages, read) = sync_channel::<Page>(PAGES_AHEAD);
+        let (taken, read) = sync_channel(PAGES_AHEAD);
         let taking = scope.spawn(move || read.iter().for_each(&mut take));
-        let panicked = || DbError::other("taking what was loaded panicked");
-        let mut reading = || {
-            while let Some(mut part) = division.take() {
-                while let Some(page) = scans.page(tx, &mut heads, &mut part.stretch)? {
-                    pages.send(page).map_err(|_| panicked())?;
-                    part.share();
+        while let Some(mut part) = division.take() {
+            loop {
+                match scans.page(tx, &mut heads, &mut part.stretch) {
+                    Ok(Some(page)) => {
+                        if taken.send(Read::Page(page)).is_err() || !part.share() {
+                            break;
+                        }
+                    }
+                    Ok(None) => {
+                        // What panics there breaks the parts off that are on their way.
+                        drop(taken.send(Read::End(part)));
+                        break;
+                    }
+                    Err(error) => {
+                        part.fail(&error);
+                        break;
+                    }
                 }
-                part.end();
             }
-            division.ended()
-        };
-        let done = reading();
-        drop(pages);
+        }
+        drop(taken);
+        let panicked = || DbError::other("taking what was loaded panicked");
         taking.join().map_err(|_| panicked())?;
-        done
+        division.ended()
     })
+}
+
+/// What is handed from the thread that reads to the one that takes.
+enum Read<'d> {
+    Page(Page),
+    End(Part<'d>),
 }
 
 /// Reads an account's credentials that were not deleted, one at a time, the oldest first; of a row
@@ -188,10 +206,11 @@ pub fn named(
     Ok(())
 }
 
-/// The newest id of a credential that there is.
+/// The greatest id of a credential that there is. If what is written there is none, it may be any.
 pub(super) fn newest(tx: &mut Tx<'_>) -> Result<Option<CredentialId>, DbError> {
     let sql = "SELECT id FROM credentials ORDER BY id DESC LIMIT 1";
-    Ok(tx.first(sql, &[], |row| Ok(CredentialId::parse(row.text(0)?)))?.flatten())
+    let unknown = CredentialId(u128::MAX);
+    tx.first(sql, &[], |row| Ok(CredentialId::parse(row.text(0)?).unwrap_or(unknown)))
 }
 
 /// The two scans of a load: credentials after an id, and the secrets between two ids.

@@ -43,8 +43,8 @@ fn each_credential_is_read_once_whoever_reads_it_and_a_broken_one_is_told() {
         let (division, found) = (Arc::new(Division::of_pages(2)), Read::default());
         let led = {
             let (rules, division, found) = (house.rules.clone(), division.clone(), found.clone());
+            let lead = division.lead();
             db.read(move |tx| {
-                let lead = division.lead();
                 lead.begin(tx)?;
                 read(tx, &rules, &division, &found)
             })
@@ -80,9 +80,8 @@ fn all_of_them_read_what_the_first_does() {
     let ((begun, is_begun), (go, goes)) = (channel(), channel::<()>());
     let led = {
         let (rules, division, found) = (house.rules.clone(), division.clone(), found.clone());
-        let goes = Mutex::new(goes);
+        let (goes, lead) = (Mutex::new(goes), division.lead());
         db.read(move |tx| {
-            let lead = division.lead();
             lead.begin(tx)?;
             begun.send(()).unwrap();
             goes.lock().unwrap().recv().unwrap();
@@ -120,4 +119,44 @@ fn all_of_them_read_what_the_first_does() {
     let found = found.lock().unwrap();
     assert_eq!(found.len(), usize::from(CREDENTIALS));
     assert!(found.iter().all(|one| *one != Ok(late.id)));
+}
+
+#[test]
+fn what_breaks_while_it_is_taken_fails_the_load_of_all() {
+    let (house, db) = filled("division-broken");
+    let (division, found) = (Arc::new(Division::of_pages(2)), Read::default());
+    let (takes, is_taken) = channel();
+    let led = {
+        let (rules, division, found) = (house.rules.clone(), division.clone(), found.clone());
+        let (is_taken, lead) = (Mutex::new(is_taken), division.lead());
+        db.read(move |tx| {
+            lead.begin(tx)?;
+            is_taken.lock().unwrap().recv().unwrap();
+            read(tx, &rules, &division, &found)
+        })
+    };
+    let helped = {
+        let rules = house.rules.clone();
+        db.read(move |tx| {
+            assert!(division.join(tx)?);
+            credentials::each_together(tx, &rules, Realm::Platform, &division, |_| {
+                takes.send(()).unwrap();
+                panic!("as if something were wrong here");
+            })
+        })
+    };
+    let (led, helped): (Result<(), DbError>, Result<(), DbError>) =
+        house.runtime.block_on(join(led, helped));
+    assert!(led.is_err() && helped.is_err());
+    assert!(found.lock().unwrap().len() < usize::from(CREDENTIALS));
+}
+
+#[test]
+fn nobody_waits_for_a_load_that_does_not_begin() {
+    let (house, db) = filled("division-unbegun");
+    let division = Arc::new(Division::default());
+    let lead = division.lead();
+    let helped = db.read(move |tx| division.join(tx));
+    drop(lead);
+    assert!(!house.runtime.block_on(helped).unwrap());
 }
