@@ -6,6 +6,7 @@
 
 mod account;
 mod addresses;
+mod end;
 mod ending;
 mod names;
 mod pool;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use keyway_domain::credential::{Credential, RateLimit, Secret, SecretState, Status};
+use keyway_domain::credential::{Credential, RateLimit};
 use keyway_domain::id::AccountId;
 use keyway_domain::limits::ENDED_REMEMBERED_DAYS;
 use keyway_domain::rate::{self, RateState};
@@ -37,6 +38,7 @@ use keyway_store::accounts::Account;
 use crate::followers::{Followers, Subject};
 
 use addresses::AddressList;
+use end::End;
 use names::Names;
 use pool::Pool;
 use record::Record;
@@ -478,31 +480,4 @@ fn add<T>(pool: &Pool<OnceLock<T>>, element: T) -> Result<u32, &'static str> {
     // The cell is new: only this writer knows its place.
     let _ = cell.set(element);
     Ok(place)
-}
-
-/// When a secret is first refused, whether that is its credential's expiry, and whether an act did it.
-struct End {
-    at: Time,
-    by_expiry: bool,
-    ended: bool,
-}
-
-impl End {
-    fn of(credential: &Credential, secret: &Secret) -> Self {
-        let is_live = credential.status == Status::Live;
-        let own = match secret.state {
-            SecretState::Current => Time::NEVER,
-            SecretState::Retiring { until } => until,
-            SecretState::Ended { at, .. } => at,
-        };
-        let own = match credential.status {
-            Status::Live => own,
-            Status::Revoked { at } | Status::Deleted { at } => own.min(at),
-        };
-        let ended = !is_live || matches!(secret.state, SecretState::Ended { .. });
-        match credential.expires_at {
-            Some(at) if at <= own => Self { at, by_expiry: true, ended },
-            _ => Self { at: own, by_expiry: false, ended },
-        }
-    }
 }
