@@ -22,7 +22,6 @@ mod division;
 mod load;
 
 pub use division::{Division, Lead};
-use load::newest;
 pub use load::{Found, Realm, each, each_in, each_of_account, each_together, named};
 
 /// What is needed to read and write credentials: names of resources, and the seal's key.

@@ -187,4 +187,20 @@ mod tests {
         assert_eq!(index.forget_ended(NOW), 2);
         assert_eq!((slot(3), slot(4), index.len()), (None, None, 4));
     }
+
+    #[test]
+    fn all_that_are_old_are_forgotten_at_once_and_not_looked_at_again() {
+        let scheme = Arc::new(crate::schemes::load("enterprise").unwrap());
+        let kind = scheme.kinds[0].name.clone();
+        let index = Index::new(scheme, 0);
+        let many = u32::try_from(2 * super::FORGOTTEN_AT_ONCE + 1).unwrap();
+        for number in 1..=many {
+            let ended = SecretState::Ended { at: LONG_AGO, why: EndedBecause::Revoked };
+            index.apply(&credential(&kind, number.into(), vec![secret(number, ended)]), LONG_AGO);
+        }
+        assert_eq!(index.forget_ended(NOW), u64::from(many));
+        assert!(index.is_empty());
+        let is_old = |slot| index.entry(slot).is_none_or(|entry| entry.ends_at < NOW);
+        assert!(!(0..many).any(is_old), "a free slot is no old secret");
+    }
 }

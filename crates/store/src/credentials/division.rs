@@ -144,7 +144,7 @@ pub struct Lead(Arc<Division>);
 impl Lead {
     /// Lets the others read what this transaction reads.
     pub fn begin(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
-        let (snapshot, newest) = (tx.share()?, super::newest(tx)?);
+        let (snapshot, newest) = (tx.share()?, super::load::newest(tx)?);
         let mut state = self.0.lock();
         (state.snapshot, state.newest) = (Some(snapshot), newest);
         state.open.push(Stretch::everything());

@@ -84,24 +84,21 @@ pub fn each_together(
     thread::scope(|scope| {
         let (taken, read) = sync_channel(PAGES_AHEAD);
         let taking = scope.spawn(move || read.iter().for_each(&mut take));
-        while let Some(mut part) = division.take() {
-            loop {
-                match scans.page(tx, &mut heads, &mut part.stretch) {
-                    Ok(Some(page)) => {
-                        if taken.send(Read::Page(page)).is_err() || !part.share() {
-                            break;
-                        }
-                    }
-                    Ok(None) => {
-                        // What panics there breaks the parts off that are on their way.
-                        drop(taken.send(Read::End(part)));
-                        break;
-                    }
-                    Err(error) => {
-                        part.fail(&error);
-                        break;
-                    }
+        // Whether all of a part was read: it is broken off when nobody takes it any more.
+        let mut read_whole = |part: &mut Part<'_>| {
+            while let Some(page) = scans.page(tx, &mut heads, &mut part.stretch)? {
+                if taken.send(Read::Page(page)).is_err() || !part.share() {
+                    return Ok(false);
                 }
+            }
+            Ok(true)
+        };
+        while let Some(mut part) = division.take() {
+            match read_whole(&mut part) {
+                // What panics there breaks the parts off that are on their way.
+                Ok(true) => drop(taken.send(Read::End(part))),
+                Ok(false) => drop(part),
+                Err(error) => part.fail(&error),
             }
         }
         drop(taken);
