@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -152,6 +153,13 @@ impl Keyway {
         let mut node = Self::start_on(scheme, folder, self.database.same(), START, site).await;
         node.is_second = true;
         node
+    }
+
+    /// How often this node has found that the database has another history than it knows. Until it
+    /// has, it goes on answering by its own.
+    pub(crate) fn histories(&self) -> u64 {
+        let node = self.app.coherence.get().expect("it is a node");
+        node.figures.histories.load(Ordering::Relaxed)
     }
 
     /// Starts with something of the dashboard's own set otherwise.

@@ -266,9 +266,7 @@ async fn a_token_that_one_node_ends_is_refused_by_the_others_when_the_call_retur
         bearer(other.live_api, "GET", "/v1/balance", &token).await.expect(401);
     }
     for node in [&keyway, &other] {
-        let node = node.app.coherence.get().expect("a node");
-        let histories = node.figures.histories.load(std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(histories, 0, "a token's end is an entry that is understood");
+        assert_eq!(node.histories(), 0, "a token's end is an entry that is understood");
     }
 }
 
@@ -297,6 +295,7 @@ async fn a_revocation_that_the_database_has_lost_is_put_back() {
     editor.must(&format!("BEGIN; {restore} COMMIT"));
     until(async || editor.number("SELECT COUNT(*) FROM ended_tokens") == 1).await;
     for node in [&keyway, &other] {
+        until(async || node.histories() == 1).await;
         let good = async || bearer(node.live_api, "GET", "/v1/balance", &kept).await.status == 200;
         until(good).await;
         bearer(node.live_api, "GET", "/v1/balance", &lost).await.expect(401);
