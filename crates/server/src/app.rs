@@ -235,7 +235,7 @@ impl App {
             let engine = Engine::new(scheme, Arc::clone(&keys), Arc::clone(&clock), node, room);
             Arc::new(Realm { engine, rules })
         };
-        let known = db.read(credentials::count_secrets).await?;
+        let known = db.read(credentials::about_secrets).await?;
         let outbound = Outbound::new(site.webhook_allow.clone(), Arc::new(SystemResolver::new()));
         let outbound = outbound.map(|out| if site.webhook_http { out.allow_http() } else { out });
         if let Err(why) = &outbound {

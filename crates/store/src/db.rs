@@ -45,6 +45,10 @@ pub(crate) trait Connection {
         each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
     ) -> Result<(), DbError>;
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
+    /// About how many rows a table has, where the engine knows without counting them.
+    fn estimate(&mut self, _table: &str) -> Result<Option<i64>, DbError> {
+        Ok(None)
+    }
     /// The name under which another connection may read what this transaction reads, where there
     /// are such names.
     fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {
@@ -152,6 +156,18 @@ impl<'c> Tx<'c> {
         Ok(self.all(sql, values, read)?.into_iter().next())
     }
 
+    /// About how many rows a table has: few of them are counted, many may be estimated.
+    pub(crate) fn about(&mut self, table: &'static str) -> Result<u64, DbError> {
+        let many = self.connection.estimate(table)?.filter(|rows| *rows >= COUNTED);
+        let rows = match many {
+            Some(rows) => Some(rows),
+            None => {
+                self.first(&format!("SELECT COUNT(*) FROM {table}"), &[], |row| row.integer(0))?
+            }
+        };
+        Ok(rows.map_or(0, |rows| u64::try_from(rows).unwrap_or(0)))
+    }
+
     /// Names what this transaction reads, so that others can read the same while it goes on.
     pub(crate) fn share(&mut self) -> Result<Snapshot, DbError> {
         Ok(Snapshot { name: self.connection.share_snapshot()?, head: changes::head(self)? })
@@ -222,6 +238,8 @@ pub(crate) struct Snapshot {
 
 /// So few rows are sent one by one, with whatever is sent next.
 const FEW: usize = 16;
+/// Fewer rows than this are counted: it takes no time.
+const COUNTED: i64 = 100_000;
 /// Rows of one statement. Engines have a bound on its parameters.
 const LENGTHS: [usize; 3] = [256, 16, 1];
 

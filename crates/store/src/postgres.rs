@@ -200,6 +200,8 @@ impl Pending {
 const IDLE_MS: u128 = 1_000;
 /// Who reads together with others holds no lock, and waits for them: a page may take a while.
 const LOAD_IDLE_MS: u32 = 600_000;
+/// What is estimated to be more is taken for this much: room is made for it.
+const ESTIMATE_MAX: i64 = 100_000_000;
 /// A row's lock is waited for so long.
 const LOCK_MS: u128 = 3_000;
 
@@ -314,6 +316,18 @@ impl Connection for Postgres {
 
     fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         self.call(async |client| client.batch_execute(sql).await)
+    }
+
+    fn estimate(&mut self, table: &str) -> Result<Option<i64>, DbError> {
+        let mut known = None;
+        // As of when it was last analyzed; -1 if it never was.
+        let sql =
+            "SELECT CAST(LEAST(reltuples, $2) AS BIGINT) FROM pg_class WHERE oid = to_regclass($1)";
+        self.query(sql, &[table.into(), ESTIMATE_MAX.into()], &mut |row| {
+            known = Some(row.integer(0)?);
+            Ok(())
+        })?;
+        Ok(known)
     }
 
     fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {

@@ -144,7 +144,18 @@ fn transfer_all(
         moved.push(Moved { table, rows: here.0, digest: here.1 });
     }
     server.run("DELETE FROM settings WHERE name = $1", &[UNFINISHED.into()])?;
+    tidy_up(&mut server);
     Ok(moved)
+}
+
+/// Does now what the server would do by itself meanwhile: nodes start in its place, and need to know
+/// what there is. It is no matter if this role may not.
+fn tidy_up(server: &mut Postgres) {
+    for table in TABLES {
+        if let Err(error) = server.batch(&format!("VACUUM (ANALYZE) {table}")) {
+            tracing::warn!(table, %error, "the server tidies up after the move by itself");
+        }
+    }
 }
 
 /// Sees that the server is empty or holds an earlier attempt, and marks it.

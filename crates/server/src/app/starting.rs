@@ -31,7 +31,7 @@ impl Starting {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// So many secrets are to be loaded.
+    /// About so many secrets are to be loaded.
     pub(crate) fn begins(&self, of: u64) {
         self.loaded.store(0, Ordering::Relaxed);
         self.of.store(of, Ordering::Relaxed);
@@ -43,9 +43,10 @@ impl Starting {
         self.loaded.fetch_add(more, Ordering::Relaxed) + more
     }
 
-    /// How many secrets are loaded, of how many.
+    /// How many secrets are loaded, of about how many.
     pub fn loaded(&self) -> (u64, u64) {
-        (self.loaded.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed))
+        let loaded = self.loaded.load(Ordering::Relaxed);
+        (loaded, self.of.load(Ordering::Relaxed).max(loaded))
     }
 
     /// What it does now, in a word, and for people.

@@ -47,3 +47,26 @@ fn a_statement_that_was_planned_over_empty_tables_does_not_read_full_ones_whole(
     }
     assert_eq!(counted("seq_tup_read"), 0, "rows that were read to find others");
 }
+
+#[test]
+fn few_rows_are_counted_and_many_are_what_the_server_thinks() {
+    let house = House::new("about");
+    house.done(|tx| add_account(tx, 1));
+    (1..4).for_each(|number| house.keep(&credential(number, "restricted")).unwrap());
+    let about = || house.runtime.block_on(house.db.read(credentials::about_secrets)).unwrap();
+    assert_eq!(about(), 9);
+    if !house.database.is_on_server() {
+        return;
+    }
+    let editor = house.editor();
+    // -1: it was never looked at.
+    editor.must("ANALYZE secrets");
+    assert_eq!(about(), 9);
+    editor.must(
+        "INSERT INTO secrets (credential_id, number, digest, hint, created_at, state, state_at)
+         SELECT id, 1000 + n, decode(md5('a' || n) || md5('b' || n), 'hex'), '', 0, 'replaced', 0
+         FROM (SELECT MIN(id) AS id FROM credentials) AS first, generate_series(1, 100000) AS n;
+         ANALYZE secrets; DELETE FROM secrets WHERE number > 1000",
+    );
+    assert_eq!(about(), 100_009, "as of when it last looked");
+}

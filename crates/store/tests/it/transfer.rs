@@ -55,6 +55,8 @@ fn a_deployment_goes_to_a_server_whole_and_on_from_where_it_was_broken_off() {
         Ok::<_, keyway_store::DbError>((count, all))
     }));
     assert_eq!(loaded.unwrap(), (1_200, 20), "every seal fits");
+    let known = "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'accounts'";
+    assert_eq!(server.editor().number(known), 1_200, "what it knows of what has come");
     let head = |editor: keyway_testbed::Editor| editor.rows("SELECT seq, nonce FROM change_head");
     assert_eq!(head(server.editor()), head(house.editor()), "the history goes on");
     let again = transfer(&from, &target, |_| {}).unwrap_err().to_string();
