@@ -76,7 +76,10 @@ struct Writer {
     accounts: HashMap<AccountId, u32>,
     addresses: HashMap<AddressList, u32>,
     rates: HashMap<RateLimit, u32>,
+    /// Slots that a new secret may take.
     free: Vec<u32>,
+    /// Slots that may be, once nothing is noted by them any more.
+    resting: Vec<u32>,
     /// By how many other secrets a slot is used that counts the rate for them.
     counting: HashMap<u32, u32>,
 }
@@ -156,6 +159,7 @@ impl Index {
                 addresses: HashMap::new(),
                 rates: HashMap::new(),
                 free: Vec::new(),
+                resting: Vec::new(),
                 counting: HashMap::new(),
             }),
             followers: OnceLock::new(),

@@ -27,7 +27,7 @@ use keyway_store::{
     repeats as stored_repeats, requests, reveals, sessions, settings, tokens, tries,
 };
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::alerts::Telling;
@@ -337,7 +337,10 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
         .await?;
     forget_changes(app, now).await?;
     let before = now.plus_ms(-ENDED_REMEMBERED_DAYS * DAY_MS);
-    app.platform.engine.index.forget_ended(before);
+    let of = Arc::clone(app);
+    // Among millions it takes a while, which no task that answers is to wait for.
+    let forgotten = spawn_blocking(move || of.platform.engine.index.forget_ended(before)).await;
+    forgotten.map_err(|_| DbError::other("forgetting what ended long ago panicked"))?;
     app.platform.engine.forget_ended_tokens(now.plus_ms(-TOKENS_KEPT_MS));
     alerts::close_quiet(app).await?;
     timekeeper::wake_idle(app).await?;

@@ -8,6 +8,7 @@ use keyway_domain::credential::Credential;
 use keyway_domain::time::Time;
 use keyway_secret::{Digest, DigestPrefix};
 
+use super::record::Record;
 use super::{Entry, Index, Writer};
 use crate::followers::Subject;
 
@@ -51,8 +52,10 @@ impl Index {
     pub fn forget_ended(&self, before: Time) -> u64 {
         let old = |slot: u32| {
             let record = self.records.at(slot)?;
-            let is_counted = record.allowed.load(Ordering::Relaxed) == 0;
-            record.entry(slot).filter(|entry| entry.ends_at < before && is_counted)
+            let is_written_down = record.allowed.load(Ordering::Relaxed) == 0;
+            // What was ended for ever has no time of its own, and may be applied again.
+            let is_old = |entry: &Entry| entry.ends_at < before && entry.ends_at > FOR_EVER;
+            record.entry(slot).filter(|entry| is_old(entry) && is_written_down)
         };
         let counts_itself = |entry: &Entry| entry.rate_slot == entry.slot;
         let found = (0..self.records.len()).filter_map(old);
@@ -60,6 +63,7 @@ impl Index {
         // A slot that counts the rate of another secret is not another credential's to have: those
         // that are counted elsewhere go first.
         found.sort_unstable();
+        self.release_rested();
         let mut forgotten = 0;
         for some in found.chunks(FORGOTTEN_AT_ONCE) {
             let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,16 +87,28 @@ impl Index {
         let nobody = Entry { ends_at: Time::NEVER, ended: true, rate_slot: entry.slot, ..*entry };
         record.write(DigestPrefix([0; 2]), &nobody);
         writer.counts(Some(entry), None);
-        writer.free.push(entry.slot);
+        writer.resting.push(entry.slot);
         true
+    }
+
+    /// Lets the slots that were freed the last time be taken. Until now what was counted beside them
+    /// was still written down for whoever had them.
+    fn release_rested(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = std::mem::take(&mut writer.resting);
+        rested.iter().filter_map(|slot| self.records.at(*slot)).for_each(Record::forget_counts);
+        writer.free.extend(rested);
     }
 }
 
 /// Slots that are freed under one lock.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
 
+/// The end of what has ended for ever, whatever its credential says.
+const FOR_EVER: Time = Time(0);
+
 fn over(entry: Entry) -> Entry {
-    Entry { ends_at: Time(0), ends_by_expiry: false, ended: true, ..entry }
+    Entry { ends_at: FOR_EVER, ends_by_expiry: false, ended: true, ..entry }
 }
 
 #[cfg(test)]
@@ -175,17 +191,21 @@ mod tests {
         assert_eq!(index.forget_ended(LONG_AGO), 0, "they had ended at that instant");
         assert_eq!(index.forget_ended(NOW), 1);
         assert_eq!((slot(1), slot(4), index.len()), (None, counting, 3));
-        assert_eq!(index.forget_ended(NOW), 0, "once");
-        // The place that is free is taken again, once.
+        // What was noted by its place is its own until the next time; then the place is taken, once.
+        let whose = |slot: Option<u32>| index.entry(slot.unwrap()).unwrap().credential;
         apply(3, vec![secret(5, SecretState::Current)]);
+        assert_ne!(slot(5), first);
+        assert_eq!(whose(first), CredentialId(1));
+        assert_eq!(index.forget_ended(NOW), 0, "once");
         apply(4, vec![secret(6, SecretState::Current)]);
-        assert_eq!(slot(5), first);
-        assert_ne!(slot(6), first);
+        apply(5, vec![secret(8, SecretState::Current)]);
+        assert_eq!((slot(6), whose(first)), (first, CredentialId(4)));
+        assert_ne!(slot(8), first);
         assert!((2..=6).all(|number| slot(number).is_some()));
         // Once nobody counts there, it goes too.
         apply(2, vec![secret(7, SecretState::Current), secret(3, ended(EndedBecause::Replaced))]);
         assert_eq!(index.forget_ended(NOW), 2);
-        assert_eq!((slot(3), slot(4), index.len()), (None, None, 4));
+        assert_eq!((slot(3), slot(4), index.len()), (None, None, 5));
     }
 
     #[test]
@@ -202,5 +222,20 @@ mod tests {
         assert!(index.is_empty());
         let is_old = |slot| index.entry(slot).is_none_or(|entry| entry.ends_at < NOW);
         assert!(!(0..many).any(is_old), "a free slot is no old secret");
+    }
+    #[test]
+    fn what_was_ended_until_it_is_applied_again_keeps_its_slot() {
+        let scheme = Arc::new(crate::schemes::load("enterprise").unwrap());
+        let kind = scheme.kinds[0].name.clone();
+        let index = Index::new(scheme, 0);
+        let made = credential(&kind, 1, vec![secret(1, SecretState::Current)]);
+        index.apply(&made, LONG_AGO);
+        let before = index.find(&digest(1)).map(|entry| entry.slot);
+        index.end_where(|_| true);
+        assert_eq!(index.forget_ended(NOW), 0);
+        assert!(index.find(&digest(1)).is_some_and(|entry| entry.ended));
+        index.apply(&made, LONG_AGO);
+        let entry = index.find(&digest(1)).unwrap();
+        assert_eq!((Some(entry.slot), entry.ended), (before, false));
     }
 }

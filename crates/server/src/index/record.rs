@@ -95,6 +95,15 @@ impl Record {
         self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
     }
 
+    /// Forgets what was noted of whose record it was, for whoever has it next. Its counters by scope
+    /// are empty whenever they were taken.
+    pub(super) fn forget_counts(&self) {
+        self.minute.store(0, Ordering::Relaxed);
+        self.places.store(0, Ordering::Relaxed);
+        self.needs.store(0, Ordering::Relaxed);
+        self.arrival.store(0, Ordering::Relaxed);
+    }
+
     /// Reads the record if it is that digest's.
     pub(super) fn read(&self, slot: u32, digest: DigestPrefix) -> Option<Entry> {
         loop {
