@@ -120,8 +120,14 @@ async fn revoke(world: &Arc<World>, plan: &Plan) -> Result<(), Failure> {
         let id = made.body["id"].as_str().ok_or("a credential has an id")?;
         world.journal.ending(secret);
         let revoke = format!("{path}/{id}/revoke");
-        let made = world.change(Act::End, &revoke, &json!({}), &mut chance).await;
-        let made = made.filter(|made| made.everywhere).ok_or("a key could not be revoked")?;
+        let made = loop {
+            // One that is pending is asked for anew: only a new answer can say more.
+            let made = world.change(Act::End, &revoke, &json!({}), &mut chance).await;
+            let made = made.ok_or("a key could not be revoked")?;
+            if made.everywhere {
+                break made;
+            }
+        };
         world.journal.ended(secret, &made);
         world.verify_everywhere(secret);
     }

@@ -1,5 +1,6 @@
 //! Several connections that read all credentials together.
 
+use std::pin::pin;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
@@ -156,7 +157,18 @@ fn nobody_waits_for_a_load_that_does_not_begin() {
     let (house, db) = filled("division-unbegun");
     let division = Arc::new(Division::default());
     let lead = division.lead();
-    let helped = db.read(move |tx| division.join(tx));
-    drop(lead);
-    assert!(!house.runtime.block_on(helped).unwrap());
+    let (begins, has_begun) = channel();
+    let helped = db.read(move |tx| {
+        begins.send(()).unwrap();
+        division.join(tx)
+    });
+    let helped = house.runtime.block_on(async {
+        let mut helped = pin!(helped);
+        // It is asked for once it is looked at.
+        assert!(timeout(Duration::ZERO, &mut helped).await.is_err());
+        has_begun.recv().unwrap();
+        drop(lead);
+        helped.await
+    });
+    assert!(!helped.unwrap());
 }
