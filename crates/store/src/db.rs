@@ -16,49 +16,10 @@ use keyway_domain::time::Time;
 use tokio::sync::oneshot;
 
 use crate::changes::{self, Change, Follower};
+use crate::connection::Connection;
 use crate::postgres::{self, Target};
 use crate::sqlite;
 use crate::value::{Columns, DbError, Trouble, Value};
-
-/// What an engine can do. Everything above it is engine-free.
-pub(crate) trait Connection {
-    fn run(&mut self, sql: &str, values: &[Value]) -> Result<u64, DbError>;
-    /// Runs a statement of which nothing is asked but that it goes through. A server gets it with
-    /// the next one, and a trouble with it is told then.
-    fn run_later(&mut self, sql: &str, values: &[Value]) -> Result<(), DbError> {
-        self.run(sql, values).map(drop)
-    }
-    /// Why the last statement that failed did, where that can pass by itself.
-    fn trouble(&self) -> Option<Trouble> {
-        None
-    }
-    /// Drops what is to be run later: the part of the transaction that it belongs to has failed.
-    fn forget_later(&mut self) {}
-    /// Runs a statement once for each row of values. A server is not waited for in between.
-    fn run_each(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<(), DbError> {
-        rows.iter().try_for_each(|values| self.run(sql, values).map(drop))
-    }
-    fn query(
-        &mut self,
-        sql: &str,
-        values: &[Value],
-        each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
-    ) -> Result<(), DbError>;
-    fn batch(&mut self, sql: &str) -> Result<(), DbError>;
-    /// About how many rows a table has, where the engine knows without counting them.
-    fn estimate(&mut self, _table: &str) -> Result<Option<i64>, DbError> {
-        Ok(None)
-    }
-    /// The name under which another connection may read what this transaction reads, where there
-    /// are such names.
-    fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {
-        Ok(None)
-    }
-    /// Has this transaction, which has read nothing yet, read what another reads.
-    fn join_snapshot(&mut self, _name: &str) -> Result<(), DbError> {
-        Ok(())
-    }
-}
 
 /// How one transaction keeps another off a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,18 +119,25 @@ impl<'c> Tx<'c> {
 
     /// About how many rows a table has: few of them are counted, many may be estimated.
     pub(crate) fn about(&mut self, table: &'static str) -> Result<u64, DbError> {
-        let many = self.connection.estimate(table)?.filter(|rows| *rows >= COUNTED);
-        let rows = match many {
-            Some(rows) => Some(rows),
-            None => {
-                self.first(&format!("SELECT COUNT(*) FROM {table}"), &[], |row| row.integer(0))?
-            }
+        let counted = match self.connection.estimate(table)? {
+            Some(rows) if rows >= COUNTED => return Ok(u64::try_from(rows).unwrap_or(0)),
+            // Of one that the engine knows nothing of it may take long.
+            Some(_) => format!("(SELECT 1 FROM {table} LIMIT {COUNTED}) AS few"),
+            None => table.to_owned(),
         };
+        let sql = format!("SELECT COUNT(*) FROM {counted}");
+        let rows = self.first(&sql, &[], |row| row.integer(0))?;
         Ok(rows.map_or(0, |rows| u64::try_from(rows).unwrap_or(0)))
+    }
+
+    /// Lets the transaction go on for as long as it takes: it only reads, and may stop to think.
+    pub fn takes_long(&mut self) {
+        self.connection.takes_long();
     }
 
     /// Names what this transaction reads, so that others can read the same while it goes on.
     pub(crate) fn share(&mut self) -> Result<Snapshot, DbError> {
+        self.takes_long();
         Ok(Snapshot { name: self.connection.share_snapshot()?, head: changes::head(self)? })
     }
 
@@ -178,6 +146,7 @@ impl<'c> Tx<'c> {
         if let Some(name) = &snapshot.name {
             self.connection.join_snapshot(name)?;
         }
+        self.takes_long();
         // Where they have no names, what verification must know is the same as long as the log is.
         if changes::head(self)? != snapshot.head {
             return Err(DbError::new(Trouble::Again, "something was changed meanwhile"));

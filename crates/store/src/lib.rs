@@ -37,6 +37,7 @@ pub mod tries;
 pub mod turns;
 pub mod usage;
 
+mod connection;
 mod db;
 mod migrate;
 mod postgres;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::db::Connection;
+use crate::connection::Connection;
 use crate::postgres::{Postgres, Target};
 use crate::sqlite::Sqlite;
 use crate::value::{DbError, Trouble, Value};

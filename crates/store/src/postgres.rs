@@ -24,7 +24,7 @@ use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{AsyncMessage, Client, Connection as Wire, Row, Statement};
 
-use crate::db::Connection;
+use crate::connection::Connection;
 use crate::value::{Columns, DbError, Trouble, Value, ValueRef};
 
 /// So many of one sort go with the next call.
@@ -198,7 +198,7 @@ impl Pending {
 /// A transaction that was begun and then heard of no more is ended by the server after so long:
 /// who is cut off with a lock in hand must not keep everybody else from revoking.
 const IDLE_MS: u128 = 1_000;
-/// Who reads together with others holds no lock, and waits for them: a page may take a while.
+/// Who reads everything holds no lock, and has much to do with each page: it may take a while.
 const LOAD_IDLE_MS: u32 = 600_000;
 /// What is estimated to be more is taken for this much: room is made for it.
 const ESTIMATE_MAX: i64 = 100_000_000;
@@ -330,8 +330,11 @@ impl Connection for Postgres {
         Ok(known)
     }
 
-    fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {
+    fn takes_long(&mut self) {
         self.batch_later(format!("SET LOCAL idle_in_transaction_session_timeout = {LOAD_IDLE_MS}"));
+    }
+
+    fn share_snapshot(&mut self) -> Result<Option<String>, DbError> {
         let mut name = None;
         self.query("SELECT pg_export_snapshot()", &[], &mut |row| {
             name = Some(row.text(0)?.to_owned());
@@ -341,10 +344,7 @@ impl Connection for Postgres {
     }
 
     fn join_snapshot(&mut self, name: &str) -> Result<(), DbError> {
-        self.batch(&format!(
-            "SET TRANSACTION SNAPSHOT '{name}';
-             SET LOCAL idle_in_transaction_session_timeout = {LOAD_IDLE_MS}"
-        ))
+        self.batch(&format!("SET TRANSACTION SNAPSHOT '{name}'"))
     }
 }
 

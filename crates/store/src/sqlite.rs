@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef as Cell};
 use rusqlite::{ErrorCode, OpenFlags, ToSql, params_from_iter};
 
-use crate::db::Connection;
+use crate::connection::Connection;
 use crate::value::{Columns, DbError, Trouble, Value, ValueRef};
 
 /// Before 3.51.3 a checkpoint racing a commit could corrupt a WAL database.

@@ -11,7 +11,8 @@ use keyway_domain::canonical::Canonical;
 use keyway_domain::time::Time;
 use sha2::{Digest as _, Sha256};
 
-use crate::db::{Connection, Locking, Tx};
+use crate::connection::Connection;
+use crate::db::{Locking, Tx};
 use crate::migrate;
 use crate::postgres::{Postgres, Target};
 use crate::settings;

@@ -10,6 +10,7 @@ use keyway_store::credentials::Division;
 use keyway_store::{
     Change, DbError, Position, Tx, accounts, changes, credentials, settings, tokens,
 };
+use tokio::task::JoinSet;
 
 use super::{App, Realm};
 use crate::commands::imports::IMPORTED;
@@ -29,10 +30,17 @@ impl App {
             lead.begin(tx)?;
             app.load_all(tx, &whole).map(|()| applied)
         });
+        let mut helping = JoinSet::new();
         for _ in 1..self.loaders() {
-            tokio::spawn(Arc::clone(self).help(Arc::clone(&division)));
+            helping.spawn(Arc::clone(self).help(Arc::clone(&division)));
         }
-        let applied = leading.await?;
+        let led = leading.await;
+        if led.is_ok() {
+            helping.detach_all();
+        }
+        // Who begins anew finds nobody still at it.
+        helping.join_all().await;
+        let applied = led?;
         tracing::info!(
             secrets = self.platform.engine.index.len(),
             milliseconds = self.now().0 - started.0,
@@ -62,10 +70,12 @@ impl App {
     pub(crate) fn load_anew(&self, tx: &mut Tx<'_>) -> Result<Position, DbError> {
         let realms = [&self.platform, &self.operator];
         self.starting.begins(realms.iter().map(|realm| realm.engine.index.len()).sum());
-        let position = changes::head(tx)?;
+        // Before the server is asked for anything: among millions it takes a while.
         for realm in realms {
             realm.engine.index.end_where(|_| true);
         }
+        tx.takes_long();
+        let position = changes::head(tx)?;
         self.load_all(tx, &Division::of_one())?;
         Ok(position)
     }

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use super::threads::LOG_CHANNEL;
 use super::{Postgres, Target};
 use crate::changes;
-use crate::db::{Connection as _, Locking, Tx};
+use crate::connection::Connection as _;
+use crate::db::{Locking, Tx};
 use crate::value::{DbError, Trouble};
 
 /// A connection of one's own: made when it is first needed, and anew after any trouble with it.

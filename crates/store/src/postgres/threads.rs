@@ -14,9 +14,9 @@ use keyway_domain::time::Time;
 
 use super::{Postgres, Target};
 use crate::changes::{self, Change};
+use crate::connection::Connection as _;
 use crate::db::{
-    Connection as _, Followed, Locking, Options, Read, Report, Tx, Write, failed, refuse,
-    refuse_read, spawn,
+    Followed, Locking, Options, Read, Report, Tx, Write, failed, refuse, refuse_read, spawn,
 };
 use crate::migrate;
 use crate::value::{DbError, Trouble};
