@@ -381,7 +381,7 @@ impl App {
                 index.apply(credential, self.now());
                 // Looked at afterwards: what is denied meanwhile must not be let in by this.
                 if self.denied.holds(credential.id) {
-                    index.end_where(|entry| entry.credential == credential.id);
+                    index.end_where(self.now(), |entry| entry.credential == credential.id);
                 }
                 self.rosters.apply(credential);
             }

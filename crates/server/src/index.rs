@@ -347,7 +347,7 @@ impl Index {
                 // Fail closed: what can't be indexed is not accepted, nor what was known of it
                 // before.
                 for secret in &credential.secrets {
-                    self.end(secret.digest.prefix());
+                    self.end(secret.digest.prefix(), now);
                 }
                 tracing::error!(credential = %credential.id, "not indexed, and so refused: {what}");
             }

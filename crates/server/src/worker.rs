@@ -221,7 +221,7 @@ pub async fn look_at_denied(app: &Arc<App>) -> Result<(), DbError> {
     for id in added {
         tracing::warn!(credential = %id, "it is denied on this machine");
         for realm in [&app.platform, &app.operator] {
-            realm.engine.index.end_where(|entry| entry.credential == id);
+            realm.engine.index.end_where(app.now(), |entry| entry.credential == id);
         }
     }
     for id in gone {

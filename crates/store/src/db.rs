@@ -130,7 +130,7 @@ impl<'c> Tx<'c> {
         Ok(rows.map_or(0, |rows| u64::try_from(rows).unwrap_or(0)))
     }
 
-    /// Lets the transaction go on for as long as it takes: it only reads, and may stop to think.
+    /// Lets the transaction, which only reads, stop between two statements for longer than others may.
     pub fn takes_long(&mut self) {
         self.connection.takes_long();
     }

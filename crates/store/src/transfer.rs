@@ -144,17 +144,18 @@ fn transfer_all(
         }
         moved.push(Moved { table, rows: here.0, digest: here.1 });
     }
-    server.run("DELETE FROM settings WHERE name = $1", &[UNFINISHED.into()])?;
     tidy_up(&mut server);
+    server.run("DELETE FROM settings WHERE name = $1", &[UNFINISHED.into()])?;
     Ok(moved)
 }
 
-/// Does now what the server would do by itself meanwhile: nodes start in its place, and need to know
-/// what there is. It is no matter if this role may not.
+/// Does before the first start what the server would do by itself beside it. A role that may not has
+/// it left to the server.
 fn tidy_up(server: &mut Postgres) {
     for table in TABLES {
         if let Err(error) = server.batch(&format!("VACUUM (ANALYZE) {table}")) {
-            tracing::warn!(table, %error, "the server tidies up after the move by itself");
+            tracing::warn!(table, %error, "the server is left to tidy up after the move by itself");
+            return;
         }
     }
 }

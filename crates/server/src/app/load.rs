@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use keyway_domain::credential::Credential;
 use keyway_domain::id::AccountId;
@@ -11,12 +12,15 @@ use keyway_store::{
     Change, DbError, Position, Tx, accounts, changes, credentials, settings, tokens,
 };
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::{App, Realm};
 use crate::commands::imports::IMPORTED;
 
 /// Secrets from one word on it in the log to the next.
 const REPORT_EVERY: u64 = 500_000;
+/// So long those are waited for who helped with a load that failed.
+const HELPERS_END_WITHIN: Duration = Duration::from_secs(2);
 
 impl App {
     /// Loads everything for the first time; as of which place in the change log.
@@ -34,13 +38,18 @@ impl App {
         for _ in 1..self.loaders() {
             helping.spawn(Arc::clone(self).help(Arc::clone(&division)));
         }
-        let led = leading.await;
-        if led.is_ok() {
-            helping.detach_all();
-        }
-        // Who begins anew finds nobody still at it.
-        helping.join_all().await;
-        let applied = led?;
+        let applied = match leading.await {
+            Ok(applied) => {
+                helping.detach_all();
+                applied
+            }
+            Err(error) => {
+                // Who begins anew should find nobody still at it; one that hangs is left behind.
+                let ended = timeout(HELPERS_END_WITHIN, helping.join_all()).await;
+                tracing::debug!(in_time = ended.is_ok(), "a load has failed");
+                return Err(error);
+            }
+        };
         tracing::info!(
             secrets = self.platform.engine.index.len(),
             milliseconds = self.now().0 - started.0,
@@ -72,7 +81,7 @@ impl App {
         self.starting.begins(realms.iter().map(|realm| realm.engine.index.len()).sum());
         // Before the server is asked for anything: among millions it takes a while.
         for realm in realms {
-            realm.engine.index.end_where(|_| true);
+            realm.engine.index.end_where(self.now(), |_| true);
         }
         tx.takes_long();
         let position = changes::head(tx)?;

@@ -265,11 +265,13 @@ fn take(node: &Node, app: &App, change: Change) {
 fn end_forgotten(node: &Node, app: &App, credential: &Credential) {
     let index = &app.realm(credential.account).engine.index;
     if let Some(before) = lock(&node.recent).credential(credential.id) {
-        index.end_forgotten(&before, credential);
+        index.end_forgotten(&before, credential, app.now());
     } else if credential.version > 1 && credential.secrets.len() >= ENDED_SECRETS_KEPT {
         let numbers: Vec<u32> = credential.secrets.iter().map(|secret| secret.number).collect();
         let id = credential.id;
-        index.end_where(|entry| entry.credential == id && !numbers.contains(&entry.secret));
+        index.end_where(app.now(), |entry| {
+            entry.credential == id && !numbers.contains(&entry.secret)
+        });
     }
 }
 
@@ -279,7 +281,7 @@ pub(super) fn refuse(app: &App, id: &str, why: &dyn std::fmt::Display) {
     tracing::error!(credential = %id, error = %why, "a stored credential is refused");
     if let Some(id) = CredentialId::parse(id) {
         for realm in [&app.platform, &app.operator] {
-            realm.engine.index.end_where(|entry| entry.credential == id);
+            realm.engine.index.end_where(app.now(), |entry| entry.credential == id);
         }
     }
 }

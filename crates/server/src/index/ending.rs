@@ -14,32 +14,32 @@ use crate::followers::Subject;
 
 impl Index {
     /// Ends at once the secret of a digest; there must be one writer at a time.
-    pub(super) fn end(&self, digest: DigestPrefix) {
+    pub(super) fn end(&self, digest: DigestPrefix, now: Time) {
         if let Some(entry) = self.find_prefix(digest)
             && let Some(record) = self.records.at(entry.slot)
         {
-            record.write(digest, &over(entry));
+            record.write(digest, &over(entry, now));
         }
     }
 
-    /// Ends at once what a credential has forgotten, given as it was known last.
-    pub fn end_forgotten(&self, before: &Credential, now: &Credential) {
+    /// Ends at once what a credential has forgotten, given as it was known last and as it is.
+    pub fn end_forgotten(&self, before: &Credential, after: &Credential, now: Time) {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = |digest: &Digest| now.secrets.iter().any(|secret| secret.digest == *digest);
+        let kept = |digest: &Digest| after.secrets.iter().any(|secret| secret.digest == *digest);
         for secret in before.secrets.iter().filter(|secret| !kept(&secret.digest)) {
-            self.end(secret.digest.prefix());
+            self.end(secret.digest.prefix(), now);
         }
-        self.changed(Subject::Credential(now.id));
+        self.changed(Subject::Credential(after.id));
     }
 
-    /// Ends at once, for ever, every secret of which that holds: what can't be vouched for is not
-    /// accepted. What is applied afterwards counts again.
-    pub fn end_where(&self, which: impl Fn(&Entry) -> bool) {
+    /// Ends at once every secret of which that holds: what can't be vouched for is not accepted. What
+    /// is applied afterwards counts again.
+    pub fn end_where(&self, now: Time, which: impl Fn(&Entry) -> bool) {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in 0..self.records.len() {
             let Some(record) = self.records.at(slot) else { continue };
             if let Some(entry) = record.entry(slot).filter(&which) {
-                record.write(record.digest(), &over(entry));
+                record.write(record.digest(), &over(entry, now));
             }
         }
         self.changed(Subject::Everything);
@@ -53,9 +53,7 @@ impl Index {
         let old = |slot: u32| {
             let record = self.records.at(slot)?;
             let is_written_down = record.allowed.load(Ordering::Relaxed) == 0;
-            // What was ended for ever has no time of its own, and may be applied again.
-            let is_old = |entry: &Entry| entry.ends_at < before && entry.ends_at > FOR_EVER;
-            record.entry(slot).filter(|entry| is_old(entry) && is_written_down)
+            record.entry(slot).filter(|entry| entry.ends_at < before && is_written_down)
         };
         let counts_itself = |entry: &Entry| entry.rate_slot == entry.slot;
         let found = (0..self.records.len()).filter_map(old);
@@ -91,24 +89,23 @@ impl Index {
         true
     }
 
-    /// Lets the slots that were freed the last time be taken. Until now what was counted beside them
-    /// was still written down for whoever had them.
+    /// Lets the slots that were freed the last time be taken. What is counted is written down every
+    /// few seconds, and what had been counted by these slots was written down for whoever had them.
     fn release_rested(&self) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let rested = std::mem::take(&mut writer.resting);
+        let writer = || self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = std::mem::take(&mut writer().resting);
+        // Nobody's as yet, so that nobody has to wait for this.
         rested.iter().filter_map(|slot| self.records.at(*slot)).for_each(Record::forget_counts);
-        writer.free.extend(rested);
+        writer().free.extend(rested);
     }
 }
 
 /// Slots that are freed under one lock.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
 
-/// The end of what has ended for ever, whatever its credential says.
-const FOR_EVER: Time = Time(0);
-
-fn over(entry: Entry) -> Entry {
-    Entry { ends_at: FOR_EVER, ends_by_expiry: false, ended: true, ..entry }
+/// As of now it has ended, if it had not before.
+fn over(entry: Entry, now: Time) -> Entry {
+    Entry { ends_at: entry.ends_at.min(now), ends_by_expiry: false, ended: true, ..entry }
 }
 
 #[cfg(test)]
@@ -223,19 +220,27 @@ mod tests {
         let is_old = |slot| index.entry(slot).is_none_or(|entry| entry.ends_at < NOW);
         assert!(!(0..many).any(is_old), "a free slot is no old secret");
     }
+
     #[test]
-    fn what_was_ended_until_it_is_applied_again_keeps_its_slot() {
+    fn what_was_ended_as_of_now_keeps_its_slot_for_as_long_as_any_other() {
         let scheme = Arc::new(crate::schemes::load("enterprise").unwrap());
         let kind = scheme.kinds[0].name.clone();
         let index = Index::new(scheme, 0);
         let made = credential(&kind, 1, vec![secret(1, SecretState::Current)]);
         index.apply(&made, LONG_AGO);
         let before = index.find(&digest(1)).map(|entry| entry.slot);
-        index.end_where(|_| true);
-        assert_eq!(index.forget_ended(NOW), 0);
+        index.end_where(NOW, |_| true);
         assert!(index.find(&digest(1)).is_some_and(|entry| entry.ended));
+        assert_eq!(index.forget_ended(NOW), 0);
         index.apply(&made, LONG_AGO);
         let entry = index.find(&digest(1)).unwrap();
         assert_eq!((Some(entry.slot), entry.ended), (before, false));
+        // It forgets the one for the other.
+        let after = credential(&kind, 1, vec![secret(2, SecretState::Current)]);
+        index.apply(&after, NOW);
+        index.end_forgotten(&made, &after, NOW);
+        assert_eq!(index.forget_ended(NOW), 0);
+        assert_eq!(index.forget_ended(NOW.plus_ms(1)), 1);
+        assert!(index.find(&digest(1)).is_none() && index.find(&digest(2)).is_some());
     }
 }

@@ -96,7 +96,7 @@ impl Record {
     }
 
     /// Forgets what was noted of whose record it was, for whoever has it next. Its counters by scope
-    /// are empty whenever they were taken.
+    /// were emptied when they were last taken.
     pub(super) fn forget_counts(&self) {
         self.minute.store(0, Ordering::Relaxed);
         self.places.store(0, Ordering::Relaxed);

@@ -154,7 +154,7 @@ async fn a_secret_that_a_credential_forgot_unseen_is_accepted_no_more() {
     let before = keyway.app.db.read(read).await.expect("a row").expect("it is there");
     // As a node sees it that was away for so many rotations that this one is remembered no more.
     let now = Credential { secrets: Vec::new(), ..before.clone() };
-    keyway.app.platform.engine.index.end_forgotten(&before, &now);
+    keyway.app.platform.engine.index.end_forgotten(&before, &now, keyway.app.now());
     assert_eq!(asked(&keyway, &made.shown("key")).await, 401);
     assert_eq!(asked(&keyway, &other.shown("key")).await, 200);
 }

@@ -59,7 +59,6 @@ fn few_rows_are_counted_and_many_are_what_the_server_thinks() {
         return;
     }
     let editor = house.editor();
-    // -1: it was never looked at.
     editor.must("ALTER TABLE secrets SET (autovacuum_enabled = off); ANALYZE secrets");
     assert_eq!(about(), 9);
     editor.must(
