@@ -307,12 +307,10 @@ async fn a_silent_follower_is_waited_out_and_answers_nothing_then() {
     until(async || follower.is_following()).await;
     assert_eq!(asks(&follower, &made.shown("key")).await, Err(401));
     assert!(asks(&follower, &other.shown("key")).await.is_ok());
-    let answer = keyway.act(&account, &other.id(), "revoke", json!({})).await.expect(200).json();
+    let began = Instant::now();
+    keyway.act(&account, &other.id(), "revoke", json!({})).await.expect(200);
     assert_eq!(asks(&follower, &other.shown("key")).await, Err(401));
-    assert!(
-        answer["effective_ms"].as_u64().is_some_and(|ms| ms < 900),
-        "nobody is silent any more: {answer}"
-    );
+    assert!(began.elapsed() < Duration::from_millis(900), "nobody is silent any more");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Several nodes over one database. On a file there is one process, and nothing of this to see.
 
+use std::time::Duration;
+
 use keyway_domain::credential::Credential;
 use keyway_domain::id::CredentialId;
 use keyway_store::{Tx, credentials};
@@ -135,10 +137,11 @@ async fn a_node_says_who_there_is_and_one_that_leaves_is_waited_for_no_more() {
     let made = key(&one, &account).await;
     let refused = bearer(other.api, "GET", "/mfi/invoices", &made.shown("key")).await;
     assert_eq!(refused.status, 503, "without a lease it answers neither yes nor no");
+    let began = std::time::Instant::now();
     let answer = one.act(&account, &made.id(), "revoke", json!({})).await.expect(200).json();
     assert_eq!((&answer["effective"], &answer["nodes"]), (&json!("everywhere"), &json!(1)));
     // It gave its lease back: nothing had to lapse.
-    assert!(answer["effective_ms"].as_u64().is_some_and(|ms| ms < 1_000), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(1), "{answer}");
     let nodes: Value = one.get("/v1/nodes").await.expect(200).json();
     assert_eq!(nodes["nodes"].as_array().map(Vec::len), Some(1), "{nodes}");
 }
