@@ -27,7 +27,8 @@ pub(crate) trait Connection {
         each: &mut dyn FnMut(&dyn Columns) -> Result<(), DbError>,
     ) -> Result<(), DbError>;
     fn batch(&mut self, sql: &str) -> Result<(), DbError>;
-    /// About how many rows a table has, where the engine knows without counting them.
+    /// About how many rows a table has, where the engine keeps such figures; -1 if it has
+    /// none of this one yet.
     fn estimate(&mut self, _table: &str) -> Result<Option<i64>, DbError> {
         Ok(None)
     }

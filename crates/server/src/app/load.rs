@@ -45,8 +45,9 @@ impl App {
             }
             Err(error) => {
                 // Who begins anew should find nobody still at it; one that hangs is left behind.
-                let ended = timeout(HELPERS_END_WITHIN, helping.join_all()).await;
-                tracing::debug!(in_time = ended.is_ok(), "a load has failed");
+                if timeout(HELPERS_END_WITHIN, helping.join_all()).await.is_err() {
+                    tracing::warn!("a connection that helped with a load that failed hangs");
+                }
                 return Err(error);
             }
         };
