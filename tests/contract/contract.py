@@ -22,6 +22,8 @@ CREDENTIALS = 40
 TOKENS = 20
 # What a schema can't say, a scheme does: which kinds have which grants, who may do what, and when.
 ACCEPTED = ["2xx", "401", "403", "404", "409", "422"]
+# The statuses of a refusal, with 413: a body is too large before it is anything else.
+REFUSED = [*"400 401 403 404 405 406 409 413 415 422 428 429".split(), "5xx"]
 
 
 def arguments() -> argparse.Namespace:
@@ -158,7 +160,10 @@ def configuration(ids: dict, auth: dict, by_tag: dict[str, dict]) -> str:
         "hooks": str(HERE / "hooks.py"),
         "dictionaries": dictionaries,
         "parameters": bound,
-        "checks": {"positive_data_acceptance": accepting()},
+        "checks": {
+            "positive_data_acceptance": accepting(),
+            "negative_data_rejection": {"expected-statuses": REFUSED},
+        },
         "auth": {"openapi": auth},
     }
     lines = [f"{name} = {toml(value)}" for name, value in settings.items()]

@@ -26,10 +26,11 @@ use crate::followers::{self, FOLLOWED, FOLLOWERS_MAX, Subject};
 use crate::usage::Use;
 use crate::verify::HeaderPairs;
 
-/// Bytes of a question: some thousand counters.
-pub(super) const QUESTION_BYTES_MAX: usize = 1024 * 1024;
 /// Counters of a question.
 pub(super) const USED_MAX: usize = 4_096;
+/// Bytes of a question: a counter with the longest names that a follower tells has under half of
+/// its share. One that is refused for its size loses all its counters.
+pub(super) const QUESTION_BYTES_MAX: usize = USED_MAX * 1024;
 /// What was counted longer ago is counted as of now.
 const LATE_MAX: i64 = 3_600_000;
 

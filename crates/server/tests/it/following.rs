@@ -142,6 +142,31 @@ async fn a_credential_is_asked_about_once_and_counted_each_time() {
 }
 
 #[tokio::test]
+async fn as_many_clients_as_are_kept_apart_are_counted_each() {
+    const CLIENTS: u16 = 4_000;
+    let keyway = Keyway::start(SCHEME).await;
+    let follower = follow(&keyway).await;
+    let account = keyway.account().await;
+    let made = key(&keyway, &account).await;
+    let key = format!("Bearer {}", made.shown("key"));
+    assert!(asks(&follower, &made.shown("key")).await.is_ok());
+    // The longest name that is told, of what takes the most bytes to tell.
+    let client = "\"".repeat(200);
+    for number in 0..CLIENTS {
+        let address = format!("2001:db8:1111:2222:3333:4444:5555:{:x}", 0x1000 + number);
+        let headers = [("authorization", &*key), ("user-agent", &client)];
+        let asked = Asked { headers: &headers, address: Some(&address), ..Asked::default() };
+        assert!(matches!(asked.of(&follower).await, Decision::Allowed(_)), "client {number}");
+    }
+    follower.stop().await;
+    keyway.flush().await;
+    let path = format!("/v1/accounts/{account}/credentials/{}/usage", made.id());
+    let usage = keyway.get(&path).await.expect(200).json();
+    let requests = usage["data"].as_array().expect("a list").iter().map(|one| &one["requests"]);
+    assert_eq!(requests.filter_map(Value::as_u64).sum::<u64>(), u64::from(CLIENTS) + 1, "{usage}");
+}
+
+#[tokio::test]
 async fn whatever_is_taken_away_is_refused_when_the_call_returns() {
     let keyway = Keyway::start(SCHEME).await;
     let follower = follow(&keyway).await;
@@ -510,7 +535,7 @@ async fn odd_questions_get_an_answer_and_change_nothing() {
         let answer = ask(body).await.expect(404).json();
         assert_eq!(answer["code"], "unknown_follower");
     }
-    let large = format!("{{\"follower\":\"{}\"}}", "0".repeat(2_000_000));
+    let large = format!("{{\"follower\":\"{}\"}}", "0".repeat(5_000_000));
     assert_eq!(ask(&large).await.status, 413);
     let told = ask("{}").await.expect(200).json();
     let name = told["follower"].as_str().expect("a name");
