@@ -12,22 +12,15 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use keyway_domain::id::CredentialId;
-use keyway_domain::limits::{
-    DELIVERIES_KEPT_DAYS, DEVICE_MS, ENDED_REMEMBERED_DAYS, HELD_KEPT_DAYS, IDEMPOTENCY_HOURS,
-    LETTERS_KEPT_DAYS, PROOF_MS, REPEATS_WINDOW_MS, SESSION_MS, TRIES_WINDOW_MS, USAGE_DAYS_KEPT,
-    USAGE_HOURS_KEPT_DAYS, USAGE_MINUTES_KEPT_MS, USAGE_NEEDS_KEPT_DAYS,
-};
-use keyway_domain::time::{DAY_MS, Time};
+use keyway_domain::limits::REPEATS_WINDOW_MS;
 use keyway_secret::{Entropy, OsEntropy};
 use keyway_store::usage::{self, Batch};
 use keyway_store::{
-    DbError, Tx, accounts, alerts as kept_alerts, approvals, audit, changes, credentials,
-    deliveries, events, idempotency, links, messages, operators, proofs, quotas,
-    repeats as stored_repeats, requests, reveals, sessions, settings, tokens, tries,
+    DbError, Tx, credentials, deliveries, events, messages, repeats as stored_repeats, requests,
+    settings,
 };
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::alerts::Telling;
@@ -35,6 +28,10 @@ use crate::app::{App, Refused};
 use crate::commands::repeats;
 use crate::webhooks::Deliverer;
 use crate::{alerts, mail, request_log, telling, timekeeper};
+
+pub use forgetting::tidy;
+
+mod forgetting;
 
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const LOG_EVERY: Duration = Duration::from_secs(1);
@@ -75,27 +72,8 @@ const SHARED_BATCH_ROWS: usize = 40;
 const ALERTS: usize = 100;
 const SHARED_ALERTS: usize = 1;
 
-/// An ended session is remembered so long, so that a page can say whose it was.
-const SESSIONS_KEPT_MS: i64 = DAY_MS;
-/// Revoked tokens are remembered so long after their time: a clock may go back.
-const TOKENS_KEPT_MS: i64 = DAY_MS;
-/// A link that is good no longer is remembered so long.
-const LINKS_KEPT_MS: i64 = 30 * DAY_MS;
-/// Entries of the change log are remembered so long.
-const CHANGES_KEPT_MS: i64 = 7 * DAY_MS;
-/// Alerts that are over are remembered so long.
-const ALERTS_KEPT_MS: i64 = 400 * DAY_MS;
-/// What waited for a second person is forgotten so long after it was over.
-const APPROVALS_KEPT_MS: i64 = 400 * DAY_MS;
-/// Periods of quotas that are over are remembered so long: a clock may go back.
-const QUOTAS_KEPT_MS: i64 = DAY_MS;
 /// The setting that is written to see whether anything can be.
 const WRITTEN: &str = "written";
-/// Rows that are forgotten in one transaction: no change waits long behind it.
-const FORGET_ROWS: u32 = 500;
-/// The same of minutes: their rows are small, and there may be a million in an hour.
-const FORGET_MINUTES: u32 = 2_000;
-
 /// Works until told to stop, then flushes once more.
 pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>, deliverers: usize) {
     if let Err(error) = release_claims(&app).await {
@@ -312,48 +290,6 @@ pub async fn log_requests(app: &Arc<App>) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Forgets what is past its time, and tells what was counted till now.
-pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
-    let now = app.now();
-    let until = now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
-    app.db
-        .write(now, move |tx| {
-            idempotency::prune(tx, until)?;
-            sessions::prune(
-                tx,
-                now.plus_ms(-SESSION_MS - SESSIONS_KEPT_MS),
-                now.plus_ms(-DEVICE_MS),
-            )?;
-            tries::prune(tx, now.plus_ms(-TRIES_WINDOW_MS))?;
-            proofs::prune(tx, now.plus_ms(-PROOF_MS))?;
-            links::prune(tx, now.plus_ms(-LINKS_KEPT_MS))?;
-            messages::prune(tx, now.plus_ms(-LETTERS_KEPT_DAYS * DAY_MS))?;
-            kept_alerts::prune(tx, now.plus_ms(-ALERTS_KEPT_MS))?;
-            tokens::prune(tx, now.plus_ms(-TOKENS_KEPT_MS))?;
-            approvals::prune(tx, now.plus_ms(-APPROVALS_KEPT_MS))?;
-            operators::prune(tx, now.plus_ms(-SESSIONS_KEPT_MS))?;
-            reveals::prune(tx, now)
-        })
-        .await?;
-    forget_changes(app, now).await?;
-    let before = now.plus_ms(-ENDED_REMEMBERED_DAYS * DAY_MS);
-    let of = Arc::clone(app);
-    // Among millions it takes a while, which no task that answers is to wait for.
-    let forgotten = spawn_blocking(move || of.platform.engine.index.forget_ended(before)).await;
-    forgotten.map_err(|_| DbError::other("forgetting what ended long ago panicked"))?;
-    app.platform.engine.forget_ended_tokens(now.plus_ms(-TOKENS_KEPT_MS));
-    alerts::close_quiet(app).await?;
-    timekeeper::wake_idle(app).await?;
-    forget_deliveries(app, now).await?;
-    forget_minutes(app, now).await?;
-    forget_quotas(app, now).await?;
-    forget_needs(app, now).await?;
-    forget_requests(app, now).await?;
-    forget_use(app, now).await?;
-    release_held(app, now).await?;
-    forget_events(app, now).await
-}
-
 /// Writes down who was refused what, and tells the counts of what came again and again once its
 /// window is over. What could not be written down waits for the next turn.
 pub async fn count_repeats(app: &Arc<App>) -> Result<(), DbError> {
@@ -386,112 +322,6 @@ async fn record_refused(app: &Arc<App>, refused: Vec<Refused>) -> Result<(), DbE
             repeats::close(tx, &moment).map(drop)
         })
         .await
-}
-
-/// The change log is for nodes that follow it; one that was away for longer loads everything anew.
-async fn forget_changes(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-CHANGES_KEPT_MS);
-    let prune = move |tx: &mut Tx<'_>| changes::prune(tx, before, FORGET_ROWS);
-    while app.db.write(now, prune).await? == u64::from(FORGET_ROWS) {}
-    Ok(())
-}
-
-async fn forget_deliveries(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-DELIVERIES_KEPT_DAYS * DAY_MS);
-    let prune = move |tx: &mut Tx<'_>| deliveries::prune(tx, before, FORGET_ROWS);
-    while app.db.write(now, prune).await? == u64::from(FORGET_ROWS) {}
-    Ok(())
-}
-
-/// Lets what could not be told be tried again; what could not be told for long is given up.
-async fn release_held(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-HELD_KEPT_DAYS * DAY_MS);
-    loop {
-        let give_up = move |tx: &mut Tx<'_>| events::give_up_held(tx, before, FORGET_ROWS);
-        let given_up = app.db.write(now, give_up).await?;
-        if given_up > 0 {
-            tracing::error!(
-                events = given_up,
-                "events that this version does not know are not told"
-            );
-        }
-        if given_up < u64::from(FORGET_ROWS) {
-            break;
-        }
-    }
-    app.db.write(now, |tx| events::release_held(tx).map(drop)).await
-}
-
-/// Each subject of a quota has a row in each period.
-async fn forget_quotas(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    if let Some(held) = app.platform.engine.quotas() {
-        held.forget(now);
-    }
-    let before = now.plus_ms(-QUOTAS_KEPT_MS);
-    let prune = move |tx: &mut Tx<'_>| quotas::prune(tx, before, FORGET_MINUTES);
-    while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
-    Ok(())
-}
-
-/// An hour has a row for each credential and minute in which it was used.
-async fn forget_minutes(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-USAGE_MINUTES_KEPT_MS);
-    let prune = move |tx: &mut Tx<'_>| usage::prune_minutes(tx, before, FORGET_MINUTES);
-    while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
-    Ok(())
-}
-
-/// A day has a row for each credential and what it did.
-async fn forget_needs(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-USAGE_NEEDS_KEPT_DAYS * DAY_MS);
-    let prune = move |tx: &mut Tx<'_>| usage::prune_needs(tx, before, FORGET_MINUTES);
-    while app.db.write(now, prune).await? == u64::from(FORGET_MINUTES) {}
-    Ok(())
-}
-
-async fn forget_requests(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-i64::from(app.site.request_log.days) * DAY_MS);
-    for account in app.db.read(requests::accounts).await? {
-        let prune = move |tx: &mut Tx<'_>| requests::prune(tx, account, before, FORGET_ROWS);
-        while app.db.write(now, prune).await? == u64::from(FORGET_ROWS) {}
-    }
-    Ok(())
-}
-
-async fn forget_use(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let hours = now.plus_ms(-USAGE_HOURS_KEPT_DAYS * DAY_MS);
-    let days = now.plus_ms(-USAGE_DAYS_KEPT * DAY_MS);
-    let mut after: Option<CredentialId> = None;
-    loop {
-        let prune = move |tx: &mut Tx<'_>| usage::prune(tx, after, (hours, days), FORGET_ROWS);
-        after = app.db.write(now, prune).await?;
-        if after.is_none() {
-            return Ok(());
-        }
-    }
-}
-
-/// The audit log is kept for ever, unless the scheme says for how long.
-async fn forget_events(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let Some(days) = app.platform.rules.scheme.audit_kept_days else { return Ok(()) };
-    let before = now.plus_ms(-i64::from(days) * DAY_MS);
-    let read = |tx: &mut Tx<'_>| {
-        let mut all = Vec::new();
-        accounts::each(tx, |found| all.extend(found.ok().map(|account| account.id)))?;
-        Ok::<_, DbError>(all)
-    };
-    let all = app.db.read(read).await?;
-    for account in all {
-        loop {
-            let keys = app.keys.audit.clone();
-            let prune =
-                move |tx: &mut Tx<'_>| audit::prune(tx, &keys, account, before, FORGET_ROWS);
-            if app.db.write(now, prune).await? < u64::from(FORGET_ROWS) {
-                break;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -49,6 +49,9 @@ impl Index {
     ///
     /// They are looked for without the lock: among millions that takes a while, and a revocation must
     /// not wait for it. What was not old then is none of it.
+    ///
+    /// The slots that were freed by the call before can be taken then: what is noted by them must have
+    /// been written down since, for whoever had them.
     pub fn forget_ended(&self, before: Time) -> u64 {
         let old = |slot: u32| {
             let record = self.records.at(slot)?;
@@ -89,8 +92,7 @@ impl Index {
         true
     }
 
-    /// Lets the slots that were freed the last time be taken. What is counted is written down every
-    /// few seconds, and what had been counted by these slots was written down for whoever had them.
+    /// Lets the slots that were freed the last time be taken.
     fn release_rested(&self) {
         let writer = || self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let rested = std::mem::take(&mut writer().resting);

@@ -1,10 +1,11 @@
 //! What is true of the management API whatever the scheme.
 
+use keyway_server::worker;
 use serde_json::{Value, json};
 
-use crate::harness::{Keyway, bearer, send};
+use crate::harness::{Answer, DAY, Keyway, bearer, send};
 
-async fn key(keyway: &Keyway, account: &str, name: &str) -> crate::harness::Answer {
+async fn key(keyway: &Keyway, account: &str, name: &str) -> Answer {
     let body = json!({
         "kind": "key", "environment": "live", "name": name, "grant": "everything",
     });
@@ -169,6 +170,29 @@ async fn usage_is_counted_per_secret_hour_and_outcome() {
             { "hour": hour, "secret": 2, "outcome": "insufficient_scope", "requests": 1 },
         ])
     );
+}
+
+#[tokio::test]
+async fn what_a_secret_was_asked_for_is_never_told_of_who_has_its_place_later() {
+    let keyway = Keyway::start("enterprise").await;
+    let (account, other) = (keyway.account().await, keyway.account().await);
+    let first = key(&keyway, &account, "First").await;
+    keyway.act(&account, &first.id(), "revoke", json!({})).await.expect(200);
+    keyway.clock.advance_ms(91 * DAY);
+    bearer(keyway.api, "GET", "/mfi/invoices", &first.shown("key")).await.expect(401);
+    // Nothing was written down since, and the hours go by in which its place becomes another's.
+    for _ in 0..2 {
+        worker::tidy(&keyway.app).await.expect("it is tidied");
+    }
+    let second = key(&keyway, &other, "Second").await;
+    keyway.flush().await;
+    let usage = async |account: &str, made: &Answer| {
+        let path = format!("/v1/accounts/{account}/credentials/{}/usage", made.id());
+        keyway.get(&path).await.expect(200).json()["data"].clone()
+    };
+    assert_eq!(usage(&other, &second).await, json!([]));
+    let told = usage(&account, &first).await;
+    assert_eq!((&told[0]["outcome"], &told[0]["requests"]), (&json!("revoked"), &json!(1)));
 }
 
 #[tokio::test]
