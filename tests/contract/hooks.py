@@ -8,9 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import schemathesis
 
+# Of an endpoint's URL, as its schema has it.
+URL_BYTES_MAX = 2_048
 KEPT = set(os.environ.get("KEYWAY_KEPT", "").split(",")) - {""}
-
-
 IDS = {name: itertools.cycle(ids) for name, ids in json.loads(os.environ["KEYWAY_IDS"]).items() if ids}
 
 
@@ -47,7 +47,9 @@ def map_body(context, body):
         parts = urlsplit(body["url"])
     except ValueError:
         return body
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    # What is too long stays so: another name would mend it.
+    is_long = len(body["url"]) > URL_BYTES_MAX
+    if is_long or parts.scheme not in ("http", "https") or not parts.hostname:
         return body
     # A name that leads nowhere (RFC 2606 §2).
     return {**body, "url": urlunsplit(parts._replace(netloc="receiver.invalid"))}

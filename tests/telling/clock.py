@@ -5,8 +5,12 @@ Only the time of day moves. Timers and timeouts run on the machine's own monoton
 
 import os
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def instant(text: str) -> datetime:
@@ -42,6 +46,14 @@ class Clock:
         assert when > self.now(), "time goes forward"
         self._off = when.timestamp() - time.time()
         self._write()
+
+    def before(self, due: datetime, look: Callable[[], T]) -> Iterator[T]:
+        """What is found by looking again and again, as far as it was found before that."""
+        while True:
+            found = look()
+            if self.now() >= due:
+                return
+            yield found
 
     def _write(self) -> None:
         # Whoever reads it finds one offset or the other, never half of one.

@@ -50,9 +50,10 @@ def test_e13_each_of_the_four_is_told_once_and_on_time(keyway, clock, mail, hear
     for kind, due in ((LIFE[1], expiry - timedelta(days=7)), (LIFE[2], expiry)):
         keyway.told()
         clock.to(due - timedelta(seconds=3))
-        while clock.now() < due - timedelta(seconds=0.2):
-            assert account.events(kind) == []
-            assert ask(keyway, key)["allowed"]
+        for told, allowed in clock.before(
+            due, lambda: (account.events(kind), ask(keyway, key)["allowed"])
+        ):
+            assert told == [] and allowed
         event = account.wait(kind, key["id"])
         assert timedelta() <= instant(event["at"]) - due < timedelta(seconds=30)
         one_message(hooks, kind, key, event)

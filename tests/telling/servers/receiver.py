@@ -49,7 +49,7 @@ class Hook:
                 "body": body.decode(),
                 "verified": verified,
                 "answer": answer,
-                "ended": False,
+                "ended": None,
                 "sent": 0,
             }
             self.got.append(entry)
@@ -104,7 +104,7 @@ class Handler(BaseHTTPRequestHandler):
             getattr(self, answer.get("how", "whole"))(answer, entry)
         except OSError:
             pass
-        entry["ended"] = True
+        entry["ended"] = time.time()
         self.close_connection = True
 
     def whole(self, answer: dict, _: dict | None = None) -> None:
