@@ -58,5 +58,5 @@ class Clock:
     def _write(self) -> None:
         # Whoever reads it finds one offset or the other, never half of one.
         beside = self._file.with_suffix(".new")
-        beside.write_text(f"{self._off:+.3f}\n")
+        beside.write_text(f"{self._off:+.6f}\n")
         os.replace(beside, self._file)
