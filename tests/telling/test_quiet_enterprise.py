@@ -38,7 +38,7 @@ def test_an_alert_waits_for_the_end_of_quiet_hours_but_not_for_programs(
     assert use(keyway, key)["reason"] == "revoked"
     to.wait("api_key.ended_secret_used")
     about = "is used with a secret that has ended"
-    clock.to(night.replace(hour=6, minute=55, second=0) + timedelta(days=1))
+    clock.to(night.replace(hour=6, minute=59, second=30) + timedelta(days=1))
     # What is no alert goes at once, and so comes first.
     account.create("key", grant="everything")
     mail.wait(boss.email, "was created", 2)
