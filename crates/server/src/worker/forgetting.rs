@@ -63,14 +63,19 @@ pub async fn tidy(app: &Arc<App>) -> Result<(), DbError> {
             reveals::prune(tx, now)
         })
         .await?;
-    forget_changes(app, now).await?;
+    // The log is for nodes that follow it; one that was away for longer loads everything anew.
+    in_parts(app, (now, CHANGES_KEPT_MS), FORGET_ROWS, changes::prune).await?;
     app.platform.engine.forget_ended_tokens(now.plus_ms(-TOKENS_KEPT_MS));
     alerts::close_quiet(app).await?;
     timekeeper::wake_idle(app).await?;
-    forget_deliveries(app, now).await?;
-    forget_minutes(app, now).await?;
+    let deliveries_ms = DELIVERIES_KEPT_DAYS * DAY_MS;
+    in_parts(app, (now, deliveries_ms), FORGET_ROWS, deliveries::prune).await?;
+    // An hour has a row for each credential and minute in which it was used, a day one for each
+    // credential and what it did.
+    in_parts(app, (now, USAGE_MINUTES_KEPT_MS), FORGET_MINUTES, usage::prune_minutes).await?;
     forget_quotas(app, now).await?;
-    forget_needs(app, now).await?;
+    let needs_ms = USAGE_NEEDS_KEPT_DAYS * DAY_MS;
+    in_parts(app, (now, needs_ms), FORGET_MINUTES, usage::prune_needs).await?;
     forget_requests(app, now).await?;
     forget_use(app, now).await?;
     release_held(app, now).await?;
@@ -91,28 +96,16 @@ async fn forget_ended(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     forgotten.map(drop).map_err(|_| DbError::other("forgetting what ended long ago panicked"))
 }
 
-/// Forgets so many rows at a time, until there are fewer.
+/// Forgets what is kept for so many milliseconds, so many rows at a time.
 async fn in_parts(
     app: &Arc<App>,
-    now: Time,
+    (now, kept_ms): (Time, i64),
     rows: u32,
-    prune: impl Fn(&mut Tx<'_>) -> Result<u64, DbError> + Copy + Send + 'static,
+    prune: impl Fn(&mut Tx<'_>, Time, u32) -> Result<u64, DbError> + Copy + Send + 'static,
 ) -> Result<(), DbError> {
-    while app.db.write(now, prune).await? == u64::from(rows) {}
+    let before = now.plus_ms(-kept_ms);
+    while app.db.write(now, move |tx| prune(tx, before, rows)).await? == u64::from(rows) {}
     Ok(())
-}
-
-/// The change log is for nodes that follow it; one that was away for longer loads everything anew.
-async fn forget_changes(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-CHANGES_KEPT_MS);
-    let prune = move |tx: &mut Tx<'_>| changes::prune(tx, before, FORGET_ROWS);
-    in_parts(app, now, FORGET_ROWS, prune).await
-}
-
-async fn forget_deliveries(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-DELIVERIES_KEPT_DAYS * DAY_MS);
-    let prune = move |tx: &mut Tx<'_>| deliveries::prune(tx, before, FORGET_ROWS);
-    in_parts(app, now, FORGET_ROWS, prune).await
 }
 
 /// Lets what could not be told be tried again; what could not be told for long is given up.
@@ -139,30 +132,14 @@ async fn forget_quotas(app: &Arc<App>, now: Time) -> Result<(), DbError> {
     if let Some(held) = app.platform.engine.quotas() {
         held.forget(now);
     }
-    let before = now.plus_ms(-QUOTAS_KEPT_MS);
-    let prune = move |tx: &mut Tx<'_>| quotas::prune(tx, before, FORGET_MINUTES);
-    in_parts(app, now, FORGET_MINUTES, prune).await
-}
-
-/// An hour has a row for each credential and minute in which it was used.
-async fn forget_minutes(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-USAGE_MINUTES_KEPT_MS);
-    let prune = move |tx: &mut Tx<'_>| usage::prune_minutes(tx, before, FORGET_MINUTES);
-    in_parts(app, now, FORGET_MINUTES, prune).await
-}
-
-/// A day has a row for each credential and what it did.
-async fn forget_needs(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-USAGE_NEEDS_KEPT_DAYS * DAY_MS);
-    let prune = move |tx: &mut Tx<'_>| usage::prune_needs(tx, before, FORGET_MINUTES);
-    in_parts(app, now, FORGET_MINUTES, prune).await
+    in_parts(app, (now, QUOTAS_KEPT_MS), FORGET_MINUTES, quotas::prune).await
 }
 
 async fn forget_requests(app: &Arc<App>, now: Time) -> Result<(), DbError> {
-    let before = now.plus_ms(-i64::from(app.site.request_log.days) * DAY_MS);
+    let kept_ms = i64::from(app.site.request_log.days) * DAY_MS;
     for account in app.db.read(requests::accounts).await? {
-        let prune = move |tx: &mut Tx<'_>| requests::prune(tx, account, before, FORGET_ROWS);
-        in_parts(app, now, FORGET_ROWS, prune).await?;
+        let prune = move |tx: &mut Tx<'_>, before, rows| requests::prune(tx, account, before, rows);
+        in_parts(app, (now, kept_ms), FORGET_ROWS, prune).await?;
     }
     Ok(())
 }
